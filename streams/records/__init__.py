@@ -1,0 +1,55 @@
+"""The words that all rooms speak: Message, Mention, Progress, Alert, Verdict, DeadLetter.
+
+JSON with a schema version, times in UTC. `encode` writes any of them; each has a decoder of its own that raises
+`RecordError` with a reason for the dead letters.
+"""
+
+from streams.records.alert import (
+    Alert,
+    AlertState,
+    Baseline,
+    Counterfactual,
+    Evidence,
+    EvidenceMessage,
+    Observed,
+    Quality,
+    Severity,
+    decode_alert,
+)
+from streams.records.codec import encode
+from streams.records.dead_letter import DeadLetter, Reason
+from streams.records.mention import (
+    Mention,
+    ModelVersion,
+    Origin,
+    Progress,
+    decode_mention,
+)
+from streams.records.message import Message, decode_message
+from streams.records.verdict import Verdict, VerdictKind, decode_verdict
+
+__all__ = [
+    "Alert",
+    "AlertState",
+    "Baseline",
+    "Counterfactual",
+    "DeadLetter",
+    "Evidence",
+    "EvidenceMessage",
+    "Mention",
+    "Message",
+    "ModelVersion",
+    "Observed",
+    "Origin",
+    "Progress",
+    "Quality",
+    "Reason",
+    "Severity",
+    "Verdict",
+    "VerdictKind",
+    "decode_alert",
+    "decode_mention",
+    "decode_message",
+    "decode_verdict",
+    "encode",
+]

@@ -1,0 +1,150 @@
+"""Alert: one transition of an alert's life, with the evidence for it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from streams.records.codec import UtcTime, VersionedDecoder, require_utc
+
+SCHEMA = 1
+
+AlertState = Literal["pending", "firing", "resolved", "inactive"]
+"""`pending`: worth a look, nobody is called. `firing`. `resolved`: it fired and is over. `inactive`: it was pending
+and came to nothing."""
+Severity = Literal["info", "warning", "critical"]
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """What was seen in the alert's window."""
+
+    share: float
+    """Mean P(negative) over the effective votes, 0 to 1."""
+    low: float
+    high: float
+    """`low` to `high` is the 90 % interval of the share."""
+    votes: float
+    """Effective votes: one per story, capped per author and hour."""
+    messages: int
+    """Raw mentions, reposts included."""
+    stories: int
+    sources: int
+    authors: int
+    window_start: UtcTime
+    window_end: UtcTime
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What the entity's own history explains."""
+
+    share: float
+    low: float
+    high: float
+    margin: float
+    """The null hypothesis is: the mean share is at most `share + margin`."""
+    votes: float
+    """Discounted votes that the baseline rests on."""
+    warm: bool
+    """The baseline has enough history of its own; otherwise the prior weighs in."""
+
+
+class EvidenceMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One story of the evidence, shown by its first message."""
+
+    message_id: str
+    text: str
+    source: str
+    published_at: UtcTime
+    negative: float
+    contribution: float
+    """Share of the log evidence that this story gave; the shares of all stories add up to 1."""
+    copies: int
+    """Messages of the same story in the window, this one included."""
+    story: str
+    topic: str
+    author: str | None = None
+    title: str | None = None
+    url: str | None = None
+
+
+class Counterfactual(msgspec.Struct, frozen=True, kw_only=True):
+    """Would it have fired without its strongest story?"""
+
+    e_value: float
+    fires: bool
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """What to know before one trusts the evidence."""
+
+    late: int
+    """Mentions later than the allowed lateness since the window began: kept, but outside the evidence."""
+    truncated: int
+    """Messages in the window that the classifier read only in part."""
+    clamped: int
+    """Messages in the window that came with a time in the future."""
+    capped: int
+    """Stories in the window that lost their vote to the author cap."""
+    warm: bool
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Why: observed against baseline, how surprising it is, and the messages behind it."""
+
+    signal: str
+    observed: Observed
+    baseline: Baseline
+    e_value: float | None
+    """The detector's evidence against "nothing new"; None for a rule without one."""
+    threshold: float
+    """What `e_value` (or the observed share, for a threshold rule) had to reach."""
+    in_words: str
+    onset: UtcTime
+    """When the evidence began to grow for good: the estimate of when it started."""
+    delay_s: float
+    """From onset to this transition, in event time, seconds."""
+    topics: dict[str, float]
+    """Share of the log evidence per topic."""
+    counterfactual: Counterfactual | None
+    messages: tuple[EvidenceMessage, ...]
+    """Strongest first, one per story."""
+    quality: Quality
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition of an alert, on `squall.alerts`, keyed by `id`.
+
+    It holds event times only, no clock of the machine that ran: a restart, a second worker and a replay write the
+    same bytes. `id` is the hash of (rule version, labels, opening bin); (`id`, `transition`) is what a receiver
+    de-duplicates by.
+    """
+
+    id: str
+    transition: int
+    """0 for the first record of this alert, then 1, 2, ..."""
+    state: AlertState
+    severity: Severity
+    rule: str
+    rule_version: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    at: UtcTime
+    """Event time of this transition: the end of the bin that caused it."""
+    starts_at: UtcTime
+    """Event time at which the alert left `inactive`."""
+    evidence: Evidence
+    versions: dict[str, str]
+    """`squall` and `model` versions behind the evidence."""
+    replay: str
+    """The command that recomputes this alert from history."""
+    fired_at: UtcTime | None = None
+    ends_at: UtcTime | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require_utc(self.at, self.starts_at, self.fired_at, self.ends_at)
+
+
+decode_alert: VersionedDecoder[Alert] = VersionedDecoder(Alert, name="alert", newest=SCHEMA)
+"""Bytes of `squall.alerts` to an Alert; raises RecordError."""

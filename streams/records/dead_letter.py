@@ -1,0 +1,82 @@
+"""DeadLetter: bytes that were refused, kept as they came, with headers that say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import msgspec
+
+from streams.errors import RecordError
+
+SCHEMA = 1
+
+Reason = Literal[
+    "tombstone",
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "wrong_type",
+    "newer_schema",
+    "empty_text",
+    "bad_id",
+    "bad_source",
+    "too_old",
+    "in_the_future",
+    "unscorable",
+]
+"""Why a record was refused; each is a label of the metric `squall_dead_letters_total`."""
+
+REASONS: frozenset[str] = frozenset(get_args(Reason))
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A refused record on `squall.dead-letters`: its value is the original bytes, all else is in headers."""
+
+    value: bytes | None
+    key: bytes | None
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    refused_by: str
+    """`squall` and the version that refused it."""
+    schema: int = SCHEMA
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Kafka headers that `from_headers` reads back."""
+        return [
+            ("squall-schema", str(self.schema).encode()),
+            ("squall-reason", self.reason.encode()),
+            ("squall-detail", self.detail.encode(errors="replace")),
+            ("squall-topic", self.topic.encode()),
+            ("squall-partition", str(self.partition).encode()),
+            ("squall-offset", str(self.offset).encode()),
+            ("squall-refused-by", self.refused_by.encode()),
+        ]
+
+    @classmethod
+    def from_headers(
+        cls, headers: Iterable[tuple[str, bytes]], *, key: bytes | None, value: bytes | None
+    ) -> DeadLetter:
+        """Read a dead letter back from a Kafka record.
+
+        Raises:
+            RecordError: reason `wrong_type`, if a header is missing or is not what `headers` writes.
+        """
+        found = dict(headers)
+        try:
+            return cls(
+                value=value,
+                key=key,
+                reason=found["squall-reason"].decode(),
+                detail=found["squall-detail"].decode(),
+                topic=found["squall-topic"].decode(),
+                partition=int(found["squall-partition"]),
+                offset=int(found["squall-offset"]),
+                refused_by=found["squall-refused-by"].decode(),
+                schema=int(found["squall-schema"]),
+            )
+        except (KeyError, ValueError) as error:
+            raise RecordError("wrong_type", f"not the headers of a dead letter: {error!r}") from error

@@ -1,0 +1,101 @@
+"""Mention: one (message, entity) pair with its scores. Progress: how far a message partition has come.
+
+Both travel on `squall.mentions`, told apart by `type`, so that whoever reads that log again sees the same watermarks.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from streams.records.codec import UtcTime, VersionedDecoder, require_utc
+
+SCHEMA = 1
+
+Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model gave a prediction."""
+
+    name: str
+    version: str
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where on `squall.messages` a mention came from."""
+
+    partition: int
+    offset: int
+
+
+class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mention"):
+    """One (message, entity) pair with its scores, on `squall.mentions`, keyed by `entity`.
+
+    It has no story: only the monitor sees all mentions of an entity in one order, so it is the monitor that
+    recognises reposts (`streams.monitor.stories`).
+    """
+
+    message_id: str
+    """Unique over all sources: `source` and the publisher's id, joined by a colon."""
+    entity: str
+    relevance: Probability
+    """How much the message is about the entity: a title or a cashtag beats a passing word."""
+    source: str
+    published_at: UtcTime
+    """The source's clock; clamped if it was in the future (`clamped`)."""
+    received_at: UtcTime
+    """Kafka's clock when the message arrived."""
+    scored_at: UtcTime
+    text: str
+    """Normalised and redacted, cut to the configured length."""
+    negative: Probability
+    neutral: Probability
+    positive: Probability
+    topic: str
+    topics: dict[str, float]
+    """Probabilities of the likeliest topics, at most five."""
+    model: ModelVersion
+    origin: Origin
+    title: str | None = None
+    author: str | None = None
+    url: str | None = None
+    lang: str | None = None
+    truncated: bool = False
+    """The classifier did not read the whole text."""
+    clamped: bool = False
+    """`published_at` was in the future and was set to the arrival time plus the allowed skew."""
+    watched: bool = False
+    """The entity is on a watch list."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require_utc(self.published_at, self.received_at, self.scored_at)
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="progress"):
+    """How far a partition of `squall.messages` has come, sent to every partition of `squall.mentions`.
+
+    The monitor's watermark is the least event time over all message partitions that are not idle, so a backlog that
+    is read partition by partition closes no bin too early.
+    """
+
+    partition: int
+    """Partition of `squall.messages`."""
+    partitions: int
+    """How many partitions `squall.messages` has."""
+    event_time: UtcTime | None
+    """Highest event time seen on the partition; None if it never held a message."""
+    idle: bool
+    """Nothing is waiting on the partition: it holds no bin open until its next message."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require_utc(self.event_time)
+
+
+decode_mention: VersionedDecoder[Mention | Progress] = VersionedDecoder(
+    Mention | Progress, name="mention", newest=SCHEMA
+)
+"""Bytes of `squall.mentions` to a Mention or a Progress; raises RecordError."""
