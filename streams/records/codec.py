@@ -75,9 +75,7 @@ class VersionedDecoder(Generic[T]):
         try:
             schema = _header_decoder.decode(data).schema
             if schema > self._newest:
-                detail = (
-                    f"schema {schema} is newer than the newest this version reads ({self._newest}): upgrade"
-                )
+                detail = f"schema {schema} is newer than the newest this version reads ({self._newest}): upgrade"
                 raise RecordError("newer_schema", detail)
             record: T = self._decoder.decode(data)
         except msgspec.ValidationError as error:
