@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams.errors import ConfigError
@@ -22,7 +31,6 @@ from streams.errors import ConfigError
 ENV_PREFIX = "SQUALL_"
 FILE_VARIABLE = "SQUALL_CONFIG"
 DEFAULT_FILE = Path("squall.yaml")
-LOCAL_BOOTSTRAP = "127.0.0.1:9092"
 
 
 class _Section(BaseModel):
@@ -32,7 +40,7 @@ class _Section(BaseModel):
 class KafkaSettings(_Section):
     """How to reach Kafka."""
 
-    bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = (LOCAL_BOOTSTRAP,)
+    bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1:9092",)
     """host:port of one or more brokers. Unset: the local broker that `squall broker start` runs."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     """As in Kafka's own clients."""
@@ -282,10 +290,19 @@ class Settings(BaseSettings):
         """Take what `load_settings` merged from file and variables, and read nothing on the way."""
         return (init_settings,)
 
+    _uses_local_broker: bool = PrivateAttr(default=False)
+
     @property
     def uses_local_broker(self) -> bool:
         """No cluster was named: the broker that `squall broker start` runs is meant."""
-        return "bootstrap_servers" not in self.kafka.model_fields_set
+        return self._uses_local_broker
+
+    def _with_local_broker(self) -> Settings:
+        """Point the clients at the local broker's own port, where no cluster was named."""
+        kafka = self.kafka.model_copy(update={"bootstrap_servers": (f"127.0.0.1:{self.broker.port}",)})
+        settings = self.model_copy(update={"kafka": kafka})
+        settings._uses_local_broker = True
+        return settings
 
 
 def keys() -> Iterator[tuple[str, str, Any, str]]:
@@ -324,9 +341,11 @@ def load_settings(file: Path | None = None, *, environ: Mapping[str, str] | None
         _refuse_unknown_keys(values, path)
     overrides = _from_variables(variables)
     try:
-        return Settings.model_validate(_merge(values, overrides))
+        settings = Settings.model_validate(_merge(values, overrides))
     except ValidationError as error:
         raise ConfigError(_explain(error, path if values else None, overrides)) from None
+    named_cluster = "bootstrap_servers" in settings.kafka.model_fields_set
+    return settings if named_cluster else settings._with_local_broker()
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
