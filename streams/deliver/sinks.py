@@ -1,0 +1,61 @@
+"""The seam between alerts and people, the terminal behind it, and a double for tests."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from rich.console import Console
+
+from streams.deliver.text import alert_block, alert_line
+from streams.records import Alert, AlertState
+
+DELIVERED_STATES: frozenset[AlertState] = frozenset({"firing", "resolved"})
+"""Nobody is called for `pending` and `inactive`; they stay on the alerts topic."""
+
+
+class AlertSink(Protocol):
+    """Somewhere alerts go."""
+
+    async def deliver(self, alert: Alert) -> None:
+        """Hand over one transition.
+
+        Raises:
+            DeliveryError: it could not be handed over, and trying again now is of no use.
+        """
+
+
+class ListSink:
+    """The double of a sink: it keeps what it is given, in order."""
+
+    def __init__(self) -> None:
+        self.alerts: list[Alert] = []
+
+    async def deliver(self, alert: Alert) -> None:
+        """Keep the alert."""
+        self.alerts.append(alert)
+
+
+class TerminalSink:
+    """Prints alerts that fire or resolve: blocks on a terminal, single lines into a log.
+
+    Args:
+        console: where to print; standard output without it.
+        blocks: print blocks; without it, if the console is a terminal.
+    """
+
+    def __init__(self, console: Console | None = None, *, blocks: bool | None = None) -> None:
+        self._console = console or Console()
+        self._blocks = self._console.is_terminal if blocks is None else blocks
+
+    async def deliver(self, alert: Alert) -> None:
+        """Print the alert."""
+        if alert.state in DELIVERED_STATES:
+            # A terminal or pipe that nobody reads blocks its writer: that must not be the event loop.
+            await asyncio.to_thread(self._print, alert)
+
+    def _print(self, alert: Alert) -> None:
+        if self._blocks:
+            self._console.print(alert_block(alert))
+        else:
+            self._console.print(alert_line(alert), markup=False, highlight=False, soft_wrap=True)

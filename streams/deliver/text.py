@@ -1,0 +1,187 @@
+"""An alert as a person reads it: one line for a log, one block for a risk manager. Pure.
+
+The top of the block says what happened, since when and how unusual that is, in plain words; whoever wants to check
+finds the messages, the counterfactual and the replay command below it.
+"""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from streams.deliver.words import clean, clock, moment, percent, plural, span
+from streams.records import Alert, AlertState, EvidenceMessage, Quality
+
+_STATE_WORDS: dict[AlertState, str] = {
+    "pending": "WORTH A LOOK",
+    "firing": "ALERT",
+    "resolved": "OVER",
+    "inactive": "CAME TO NOTHING",
+}
+_SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "critical": "red"}
+_QUIET_STYLES: dict[AlertState, str] = {"pending": "blue", "resolved": "green", "inactive": "bright_black"}
+
+_MOST_MESSAGES = 5
+_MOST_TOPICS = 3
+_TEXT_CHARS = 180
+_NAME_CHARS = 80
+_LEAST_TOPIC_SHARE = 0.05
+
+
+def company(alert: Alert) -> str:
+    """Return the company's name with its symbol, as far as the alert knows them."""
+    name = alert.annotations.get("name") or alert.annotations.get("entity")
+    symbol = alert.labels.get("entity")
+    if not symbol:
+        labels = ", ".join(f"{key} {value}" for key, value in sorted(alert.labels.items()))
+        return clean(name or labels or alert.rule, most=_NAME_CHARS)
+    if not name or name == symbol:
+        return clean(symbol, most=_NAME_CHARS)
+    return clean(f"{name} ({symbol})", most=_NAME_CHARS)
+
+
+def what_happened(alert: Alert) -> str:
+    """Return one sentence, without its full stop, on what was seen against what is usual."""
+    observed, usual = alert.evidence.observed, percent(alert.evidence.baseline.share)
+    window = span(observed.window_end - observed.window_start)
+    share = percent(observed.share)
+    if alert.state == "resolved":
+        seen = f"{share} of {_stories(observed.stories)} in the last {window}" if observed.stories else "no new stories"
+        return f"negative news is back within the usual range: {seen}, against a usual {usual}"
+    if alert.state == "inactive":
+        return f"the rise in negative news did not last: {share} in the last {window}, against a usual {usual}"
+    if observed.stories == 1:
+        return f"the only story in the last {window} is {share} negative, against a usual {usual}"
+    return f"{share} of {_stories(observed.stories)} in the last {window} are negative, against a usual {usual}"
+
+
+def since(alert: Alert) -> str:
+    """Return when it began and how long it took to be noticed, or from when to when it lasted."""
+    if alert.state in ("resolved", "inactive"):
+        begin, end = alert.fired_at or alert.starts_at, alert.ends_at or alert.at
+        return f"{moment(begin)} to {clock(end, beside=begin)}, {span(end - begin)}"
+    onset = alert.evidence.onset
+    delay = alert.at - onset
+    return f"{moment(onset)}" + (f", noticed {span(delay)} later" if delay.total_seconds() >= 60 else "")
+
+
+def alert_line(alert: Alert) -> str:
+    """Return the alert as one readable line, for logs and for the summary that receivers show."""
+    observed = alert.evidence.observed
+    head = f"{_STATE_WORDS[alert.state]} ({alert.severity})" if alert.state == "firing" else _STATE_WORDS[alert.state]
+    parts = [f"{head} {company(alert)}: {what_happened(alert)}"]
+    if alert.state in ("firing", "pending"):
+        surprise = clean(alert.evidence.in_words, most=_TEXT_CHARS)
+        parts += [surprise] if surprise else []
+        parts += [f"{plural(observed.sources, 'source')}, {plural(observed.authors, 'author')}"]
+        parts += [f"since {moment(alert.evidence.onset)}"]
+    else:
+        parts += [since(alert)]
+    return "; ".join(parts)
+
+
+def alert_block(alert: Alert) -> RenderableType:
+    """Return the alert for a terminal, readable without help by somebody who does not know Squall."""
+    observed = alert.evidence.observed
+    style = _QUIET_STYLES.get(alert.state) or _SEVERITY_STYLES[alert.severity]
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="bold", no_wrap=True)
+    facts.add_column(ratio=1, overflow="fold")
+
+    def fact(name: str, value: str) -> None:
+        facts.add_row(Text(name), Text(value))
+
+    fact("When" if alert.state in ("resolved", "inactive") else "Since", since(alert))
+    if alert.state in ("firing", "pending"):
+        if surprise := clean(alert.evidence.in_words):
+            fact("How unusual", surprise)
+        fact("Severity", alert.severity)
+    fact(
+        "Behind it",
+        f"{_stories(observed.stories)} in {plural(observed.messages, 'message')} from "
+        f"{plural(observed.sources, 'source')} and {plural(observed.authors, 'author')}",
+    )
+    if topics := _topics(alert):
+        fact("About", topics)
+    if alert.state in ("firing", "pending"):
+        if check := _counterfactual(alert):
+            fact("One story only?", check)
+        for warning in quality_warnings(alert.evidence.quality):
+            facts.add_row(Text("Take care", style="yellow"), Text(warning))
+    parts: list[RenderableType] = [Text(f"{company(alert)}: {what_happened(alert)}.", style="bold"), Text(), facts]
+    if alert.state in ("firing", "pending") and alert.evidence.messages:
+        parts += [Text(), _messages(alert)]
+    # soft_wrap is not for parts of a group: fold keeps every character of the command, so it can be copied
+    parts += [Text(), Text(f"To check it again: {clean(alert.replay)}", style="dim", overflow="fold")]
+    title = Text(_STATE_WORDS[alert.state], style=f"bold {style}")
+    if alert.state == "firing":
+        title.append(f" · {alert.severity}")
+    return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
+
+
+def quality_warnings(quality: Quality) -> list[str]:
+    """Return what to know before one trusts the evidence; nothing if there is nothing to say."""
+    warnings = []
+    if not quality.warm:
+        warnings.append("This company has little history of its own yet; what is usual is partly an assumption.")
+    if quality.late:
+        came, it = ("message", "is") if quality.late == 1 else ("messages", "are")
+        warnings.append(f"{quality.late:,} {came} came too late and {it} not counted.")
+    if quality.clamped:
+        warnings.append(f"{plural(quality.clamped, 'message')} came with a time in the future, which was corrected.")
+    if quality.truncated:
+        warnings.append(f"{plural(quality.truncated, 'long message')} could be read only in part.")
+    if quality.capped:
+        warnings.append(f"{_stories(quality.capped)} from authors who post very often had no say.")
+    return warnings
+
+
+def _stories(count: int) -> str:
+    return plural(count, "story", "stories")
+
+
+def _topics(alert: Alert) -> str:
+    strongest = sorted(alert.evidence.topics.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TOPICS]
+    return ", ".join(f"{clean(topic)} ({percent(share)})" for topic, share in strongest if share >= _LEAST_TOPIC_SHARE)
+
+
+def _counterfactual(alert: Alert) -> str:
+    without = alert.evidence.counterfactual
+    if without is None or alert.state != "firing":
+        return ""
+    if without.fires:
+        return "No: without the strongest story it would still fire."
+    return "Yes: without the strongest story it would not fire."
+
+
+def _messages(alert: Alert) -> RenderableType:
+    shown = alert.evidence.messages[:_MOST_MESSAGES]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
+    table.add_row(Text("Weight", style="bold"), Text("The messages that weighed most", style="bold"))
+    for message in shown:
+        words = Text(_words(message))
+        words.append(f"\n{_provenance(message, alert)}", style="dim")
+        table.add_row(Text(percent(message.contribution)), words)
+    if rest := len(alert.evidence.messages) - len(shown):
+        share = sum(message.contribution for message in alert.evidence.messages[_MOST_MESSAGES:])
+        table.add_row(Text(percent(share)), Text(f"{plural(rest, 'further story', 'further stories')}", style="dim"))
+    return table
+
+
+def _words(message: EvidenceMessage) -> str:
+    title, text = clean(message.title or ""), clean(message.text)
+    return clean(text if not title or text.startswith(title) else f"{title}: {text}", most=_TEXT_CHARS)
+
+
+def _provenance(message: EvidenceMessage, alert: Alert) -> str:
+    parts = [clean(message.source, most=_NAME_CHARS)]
+    if message.author:
+        parts.append(clean(message.author, most=_NAME_CHARS))
+    parts.append(f"{clock(message.published_at, beside=alert.at)} UTC")
+    if message.copies > 1:
+        parts.append(f"{message.copies:,} copies, counted once")
+    return ", ".join(parts)

@@ -1,0 +1,163 @@
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from rich.console import Console, RenderableType
+
+from streams.deliver.text import alert_block, alert_line
+from streams.deliver.words import clean, percent, plural, span
+
+
+def rendered(block: RenderableType, width: int = 100) -> str:
+    out = StringIO()
+    Console(file=out, width=width, color_system=None).print(block)
+    return out.getvalue()
+
+
+def unboxed(text: str) -> str:
+    return " ".join(line.strip("│╭╮╰╯─ ") for line in text.splitlines())
+
+
+def test_a_firing_alert_is_one_plain_line(make_alert):
+    assert alert_line(make_alert()) == (
+        "ALERT (critical) Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative, against "
+        "a usual 24 %; once in about 36 days for this company; 5 sources, 33 authors; since 18 March 2026 09:12 UTC"
+    )
+
+
+def test_a_pending_alert_says_that_it_is_only_worth_a_look(make_alert):
+    assert alert_line(make_alert(state="pending", severity="info", fired_at=None)).startswith(
+        "WORTH A LOOK Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative"
+    )
+
+
+def test_a_resolved_alert_says_that_it_is_over_and_how_long_it_lasted(make_alert):
+    alert = make_alert(state="resolved", observed={"share": 0.26, "stories": 12})
+    end = alert.at + timedelta(minutes=192)
+    alert = replace(alert, at=end, ends_at=end)
+    assert alert_line(alert) == (
+        "OVER Brindlemoor Foods (BRMFD): negative news is back within the usual range: 26 % of 12 stories in the last "
+        "60 minutes, against a usual 24 %; 18 March 2026 10:04 UTC to 13:16, 3 hours 12 minutes"
+    )
+
+
+def test_a_resolved_alert_without_new_stories_does_not_quote_a_share_of_nothing(make_alert):
+    line = alert_line(make_alert(state="resolved", observed={"stories": 0, "share": 0.0}))
+    assert "no new stories" in line
+    assert "0 stories" not in line
+
+
+def test_an_inactive_alert_came_to_nothing(make_alert):
+    line = alert_line(make_alert(state="inactive", fired_at=None, observed={"share": 0.3}))
+    assert line.startswith("CAME TO NOTHING Brindlemoor Foods (BRMFD): the rise in negative news did not last: 30 %")
+
+
+def test_a_single_story_is_not_called_a_share_of_stories(make_alert):
+    line = alert_line(make_alert(observed={"stories": 1, "share": 0.94}))
+    assert "the only story in the last 60 minutes is 94 % negative" in line
+
+
+def test_an_alert_without_a_name_is_known_by_its_symbol_and_one_without_a_symbol_by_its_labels(make_alert):
+    assert alert_line(make_alert(annotations={})).startswith("ALERT (critical) BRMFD: ")
+    assert "sector Energy: " in alert_line(make_alert(annotations={}, labels={"sector": "Energy"}))
+
+
+def test_the_block_tells_a_risk_manager_what_when_why_and_how_to_check(make_alert):
+    text = unboxed(rendered(alert_block(make_alert())))
+    for expected in (
+        "ALERT · critical",
+        "Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative",
+        "18 March 2026 09:12 UTC, noticed 52 minutes later",
+        "once in about 36 days for this company",
+        "41 stories in 57 messages from 5 sources and 33 authors",
+        "Company news (70 %), Stock commentary (27 %)",
+        "No: without the strongest story it would still fire.",
+        "31 %",
+        "newswire-1, Ines Vallor, 09:23 UTC, 4 copies, counted once",
+        "$BRMFD again?? second recall this year, I am out",
+        "To check it again: squall replay --entity BRMFD",
+    ):
+        assert expected in text
+    assert "Macro" not in text  # 3 % says nothing
+    assert "Take care" not in text
+
+
+def test_the_top_of_the_block_has_no_jargon(make_alert):
+    text = rendered(alert_block(make_alert())).lower()
+    for word in ("e-value", "e_value", "p-value", "baseline", "watermark", "null", "votes", "onset", "counterfactual"):
+        assert word not in text
+
+
+def test_the_block_warns_only_of_what_is_there(make_alert):
+    block = rendered(alert_block(make_alert(quality={"late": 1, "capped": 12, "warm": False})), width=140)
+    assert "1 message came too late and is not counted." in block
+    assert "12 stories from authors who post very often had no say." in block
+    assert "little history of its own" in block
+    assert "time in the future" not in block
+    assert "only in part" not in block
+
+
+def test_the_block_says_if_all_hangs_on_one_story(make_alert):
+    block = rendered(alert_block(make_alert(counterfactual={"fires": False, "e_value": 3.0})))
+    assert "Yes: without the strongest story it would not fire." in block
+    assert "One story only" not in rendered(alert_block(make_alert(counterfactual=None)))
+
+
+def test_a_resolved_block_is_short(make_alert):
+    alert = make_alert(state="resolved", ends_at=make_alert().at + timedelta(minutes=30))
+    block = rendered(alert_block(alert))
+    assert "OVER" in block
+    assert "The messages that weighed most" not in block
+    assert "18 March 2026 10:04 UTC to 10:34, 30 minutes" in block
+
+
+def test_what_is_not_shown_of_many_messages_is_summed_up(make_alert):
+    story = make_alert().evidence.messages[1]
+    assert "3 further stories" in rendered(alert_block(make_alert(messages=(story,) * 8)))
+
+
+def test_a_narrow_terminal_keeps_every_character_of_the_replay_command(make_alert):
+    joined = "".join(line.strip("│╭╮╰╯─ \n") for line in rendered(alert_block(make_alert()), width=60).splitlines())
+    assert make_alert().replay.replace(" ", "") in joined.replace(" ", "")
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J\x1b[31mcalm", "all \x9b31m calm", "a\u202eb\u2066c", "two\nlines\r\x07"])
+def test_a_message_cannot_repaint_the_terminal(make_alert, evil):
+    story = make_alert().evidence.messages[0]
+    changed = replace(story, text=evil, author=evil, title=evil)
+    alert = make_alert(messages=(changed,), annotations={"name": evil}, in_words=evil, replay=f"squall {evil}")
+    out = rendered(alert_block(alert)) + alert_line(alert)
+    assert not {"\x1b", "\x9b", "\u202e", "\u2066", "\r", "\x07"} & set(out)
+    assert "\n" not in alert_line(alert)
+
+
+def test_square_brackets_in_a_message_are_shown_and_not_taken_for_markup(make_alert):
+    story = make_alert().evidence.messages[0]
+    changed = replace(story, text="[red]Call [email] at once[/red] [/nonsense]")
+    assert "[red]Call [email] at once[/red] [/nonsense]" in rendered(alert_block(make_alert(messages=(changed,))))
+
+
+@given(st.text(max_size=400), st.integers(min_value=2, max_value=100))
+def test_cleaned_text_is_one_short_line(text, most):
+    out = clean(text, most=most)
+    assert len(out) <= most
+    assert len(out.splitlines()) <= 1
+    assert clean(out) == out
+
+
+def test_numbers_read_as_words():
+    assert [percent(x) for x in (0.0, 0.001, 0.62, 1.0)] == ["0 %", "under 1 %", "62 %", "100 %"]
+    assert plural(1, "story", "stories") == "1 story"
+    assert plural(1204, "message") == "1,204 messages"
+    assert [span(timedelta(minutes=m)) for m in (0, 1, 60, 90, 91, 1440, 3000)] == [
+        "less than a minute",
+        "1 minute",
+        "60 minutes",
+        "90 minutes",
+        "1 hour 31 minutes",
+        "1 day",
+        "2 days 2 hours",
+    ]
