@@ -1,0 +1,116 @@
+"""How fast the classifier alone is on this machine: `python -m models.benchmark`.
+
+The texts are put together from invented companies and events; the mean is near 28 tokens, that of real
+financial tweets, and lengths vary as theirs do. No text occurs twice, so nothing is answered from a repeat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.classifier import Classifier
+
+_COMPANIES = (
+    "Alderney Foods", "Bracken Motors", "Cobalt Ridge Mining", "Dunmore Bank", "Eastwater Energy", "Fennick Labs",
+    "Glasswing Air", "Harrowgate Insurance", "Ironfield Steel", "Juniper Lane Stores", "Kestrel Telecom",
+    "Larkspur Pharma",
+)  # fmt: skip
+_EVENTS = (
+    "cuts its outlook for the full year", "opens a second plant in the north", "is sued over late deliveries",
+    "reports sales ahead of plan", "names a new head of finance", "sells its logistics arm to a rival",
+    "halts a trial after side effects", "raises the quarterly dividend", "delays the launch of its flagship product",
+    "wins a large public order", "says demand stayed flat", "faces an inquiry into its accounts",
+)  # fmt: skip
+_DETAILS = (
+    "after a difficult spring", "while costs for freight keep rising", "and shares fall {number}% in early trading",
+    "as the board reviews {number} sites", "according to people close to the talks", "in a deal worth {number} million",
+    "beating what {number} analysts had expected", "with {number} jobs at stake", "though margins stay under pressure",
+    "and the stock gains {number}% before the bell", "the company told investors on a call",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkResult:
+    """Speed of one classifier: the median over the repeats, and what was measured."""
+
+    messages_per_s: float
+    tokens_per_s: float
+    mean_tokens: float
+    messages: int
+    repeats: int
+    device: str
+    dtype: str
+
+
+def generate_texts(count: int, seed: int = 7) -> list[str]:
+    """Return `count` different texts of about 28 tokens on average, the same for the same seed."""
+    pick = random.Random(seed)  # noqa: S311 - benchmark texts, nothing secret
+    texts: list[str] = []
+    for serial in range(count):
+        details = " ".join(
+            pick.choice(_DETAILS).format(number=pick.randint(2, 99)) for _ in range(pick.choice((0, 1, 1, 2, 2, 3)))
+        )
+        text = f"{pick.choice(_COMPANIES)} {pick.choice(_EVENTS)} {details}".strip()
+        texts.append(f"${pick.choice('BCDFGHKLMPRT')}{pick.choice('AEIOU')}XQ {text} {serial}")
+    return texts
+
+
+def measure(
+    classifier: Classifier, texts: Sequence[str], *, batch_messages: int = 1024, repeats: int = 3
+) -> BenchmarkResult:
+    """Score the texts `repeats` times, `batch_messages` per call as the stream does, and take the median time."""
+    tokens = sum(classifier.count_tokens(texts))
+    classifier.predict(texts[:batch_messages])  # the first call sets kernels up
+    seconds: list[float] = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        for start in range(0, len(texts), batch_messages):
+            classifier.predict(texts[start : start + batch_messages])
+        seconds.append(time.perf_counter() - started)
+    median = statistics.median(seconds)
+    return BenchmarkResult(
+        messages_per_s=len(texts) / median,
+        tokens_per_s=tokens / median,
+        mean_tokens=tokens / len(texts),
+        messages=len(texts),
+        repeats=repeats,
+        device=str(classifier.device),
+        dtype=str(classifier.dtype).removeprefix("torch."),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the speed of a model folder (the shipped one by default)."""
+    parser = argparse.ArgumentParser(prog="python -m models.benchmark", description="Speed of the classifier alone.")
+    parser.add_argument("--model", help="model folder (default: the shipped model)")
+    parser.add_argument("--messages", type=int, default=4096)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batch-messages", type=int, default=1024, help="messages per call")
+    parser.add_argument("--max-tokens", type=int, default=2048, help="tokens per batch inside a call")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+    options = parser.parse_args(arguments)
+    classifier = Classifier.load(
+        options.model, device=options.device, dtype=options.dtype, max_tokens_per_batch=options.max_tokens
+    )
+    result = measure(
+        classifier,
+        generate_texts(options.messages),
+        batch_messages=options.batch_messages,
+        repeats=options.repeats,
+    )
+    sys.stdout.write(
+        f"{classifier.model.name} {classifier.model.version} on {result.device} in {result.dtype}: "
+        f"{result.messages_per_s:,.0f} messages/s, {result.tokens_per_s:,.0f} tokens/s "
+        f"({result.messages} messages of {result.mean_tokens:.1f} tokens, median of {result.repeats} runs)\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
