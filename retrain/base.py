@@ -1,0 +1,83 @@
+"""The encoder that training starts from: a local folder or an id on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+from transformers.utils.hub import cached_file
+
+from models.errors import ModelFilesError
+from models.files import TOKENIZER, file_sha256
+from models.network import ClassifierNetwork
+from models.storage import ATTENTION, without_pooler
+
+_BASE_WEIGHTS = "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An encoder to start from."""
+
+    encoder: torch.nn.Module
+    hidden_size: int
+    max_positions: int
+    pad_id: int
+    sha256: str
+
+
+def load_base(base: str, tokenizer_folder: Path) -> Base:
+    """Load the encoder and write its tokenizer, without padding and truncation, into `tokenizer_folder`.
+
+    Raises:
+        ModelFilesError: the base cannot be found or has no safetensors weights or no fast tokenizer.
+    """
+    try:
+        with _quiet_transformers():
+            weights = cached_file(base, _BASE_WEIGHTS)
+            encoder = AutoModel.from_pretrained(
+                base, use_safetensors=True, trust_remote_code=False, attn_implementation=ATTENTION
+            )
+            tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+        backend = tokenizer.backend_tokenizer
+    except (OSError, ValueError, AttributeError) as error:
+        raise ModelFilesError(
+            f"base {base!r} cannot be used ({error}); give a folder with config.json, {_BASE_WEIGHTS} and "
+            f"{TOKENIZER}, or the id of such a model on the Hub"
+        ) from None
+    backend.no_padding()
+    backend.no_truncation()
+    backend.save(str(tokenizer_folder / TOKENIZER))
+    config = encoder.config
+    return Base(
+        encoder=without_pooler(encoder),
+        hidden_size=config.hidden_size,
+        max_positions=int(getattr(config, "max_position_embeddings", 512)),
+        pad_id=tokenizer.pad_token_id or 0,
+        sha256=file_sha256(Path(str(weights))),
+    )
+
+
+def build_network(base: Base, head_dropout: float) -> ClassifierNetwork:
+    """Return the network over the base's encoder, with heads of random weights from torch's generator."""
+    return ClassifierNetwork(base.encoder, base.hidden_size, head_dropout)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Silence the loading report, which warns of the unused pooling layer; errors still raise."""
+    level = logging.get_verbosity()
+    bar = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,115 @@
+"""The model card: what a reviewer must know about a trained model, written from the run's own figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from models.files import Manifest
+from models.labels import TOPIC_NAMES
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card says beyond the figures: facts about rights that no program can find out.
+
+    Attributes:
+        base_name: how base weights are called, for instance their Hub id.
+        base_licence: licence of the base weights.
+        data_licence: licence of the training files.
+    """
+
+    base_name: str
+    base_licence: str = "not stated"
+    data_licence: str = "not stated"
+
+
+def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts) -> str:
+    """Return the model card as Markdown.
+
+    `metrics` is what `retrain.train` writes to metrics.json.
+    """
+    settings, rows = metrics["settings"], metrics["rows"]
+    parts = [
+        f"# {manifest.name}, version {manifest.version}",
+        "Reads English news lines and social messages on markets and companies, and answers with the probabilities "
+        "of three sentiments and twenty topics. One encoder with masked mean pooling and two linear heads.",
+        "## Intended use",
+        "Monitoring and alerting on streams of many messages, where shares over many independent messages decide. "
+        "It is not meant as trading advice, nor for decisions about persons, nor for other languages: it was trained "
+        "on English only. Sentiment is that of the whole text, not towards one of several companies in it; irony "
+        "and conditional statements are often misread.",
+        "## Where it comes from",
+        f"- Base: {facts.base_name} (licence: {facts.base_licence}), weights with SHA-256 "
+        f"`{manifest.base['sha256']}`. Every weight was then trained further.",
+        f"- Training files (licence: {facts.data_licence}), none of whose rows is in this repository:",
+        *[
+            f"  - `{entry['name']}`: {entry['rows']} rows, {entry['task']}, SHA-256 `{entry['sha256']}`"
+            for entry in manifest.training_data
+        ],
+        f"- Training: {settings['epochs']} epochs, batches of {settings['batch_size']}, rate "
+        f"{settings['learning_rate']:g}, seed {settings['seed']}; epoch {metrics['best_epoch']} was kept. All knobs "
+        "stand in metrics.json. The same files, seed, library versions and number of threads on the same kind of CPU "
+        "give the same weights bit for bit.",
+        "## How good it is",
+        f"Measured on {rows['dev']} development rows that were held out from the files above. Texts were grouped by "
+        "near-duplicates (links, handles and case removed) before the split, groups went to one side whole, and "
+        f"development keeps one text per group and task ({rows['dev_duplicates']} repeats were left out). The epoch "
+        "was chosen on these rows too, so expect slightly less on texts from elsewhere. Calibration error is the "
+        "expected calibration error over 15 bins of confidence.",
+        "Figures of the model as it is stored and loaded (8-bit weights), and of the same weights before rounding:",
+        _head_table(metrics),
+        *_class_tables(metrics["dev"]),
+        "## Why it is stored whole, in 8 bits",
+        "Each matrix row is kept as 8-bit integers and one scale, and read back to floating point at load; biases, "
+        "norms and heads stay in 32 bits. The alternative, small adapters over base weights, would have made a "
+        "default install fetch a model package from a third party; here one folder, hashed file by file, is all that "
+        "runs. Weights are safetensors, which hold numbers and no code.",
+        "## Limits",
+        f"Texts are read up to {manifest.max_length} tokens (what is cut is reported as `truncated`); training texts "
+        f"had at most {rows['longest_tokens']} tokens and {rows['mean_tokens']:.0f} on average, so long articles are "
+        "untested. Links are replaced by one word; handles and company names are read, and the model may have "
+        "learned leanings towards names that were often in the news when the texts were collected.",
+    ]
+    return _join(parts)
+
+
+def _join(parts: Sequence[str]) -> str:
+    """Put blank lines between blocks, none between the entries of a list."""
+    text = parts[0]
+    for before, part in pairwise(parts):
+        in_list = part.lstrip().startswith("- ") and before.lstrip().startswith("- ")
+        text += ("\n" if in_list else "\n\n") + part
+    return text + "\n"
+
+
+def _head_table(metrics: Mapping[str, Any]) -> str:
+    lines = [
+        "| head | development rows of | rows | accuracy | macro F1 | calibration error | accuracy before rounding |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for head, files in metrics["dev"].items():
+        for file, figures in files.items():
+            before = metrics["dev_float32_weights"][head][file]
+            lines.append(
+                f"| {head} | `{file}` | {figures['rows']} | {figures['accuracy']:.4f} | {figures['macro_f1']:.4f} "
+                f"| {figures['calibration_error']:.4f} | {before['accuracy']:.4f} |"
+            )
+    return "\n".join(lines)
+
+
+def _class_tables(dev: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    tables: list[str] = []
+    for head, files in dev.items():
+        for file, figures in files.items():
+            lines = ["| class | rows | precision | recall | F1 |", "|---|---|---|---|---|"]
+            lines += [
+                f"| {TOPIC_NAMES.get(entry['label'], entry['label'])} | {entry['rows']} | {entry['precision']:.3f} "
+                f"| {entry['recall']:.3f} | {entry['f1']:.3f} |"
+                for entry in figures["classes"]
+                if entry["rows"]
+            ]
+            tables += [f"### {head.capitalize()} by class, `{file}`", "\n".join(lines)]
+    return tables

@@ -1,0 +1,82 @@
+"""What a classifier is worth on held-out rows: accuracy, macro F1, per-class figures, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CALIBRATION_BINS = 15
+"""Equal-width bins of confidence, the number that Guo et al. (2017) report with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """Figures of one class: its rows, and precision, recall and F1 (0.0 where undefined)."""
+
+    label: str
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReport:
+    """Figures of one head on a set of rows."""
+
+    rows: int
+    accuracy: float
+    macro_f1: float
+    calibration_error: float
+    classes: tuple[ClassReport, ...]
+
+
+def evaluate_head(probabilities: NDArray[np.float64], labels: Sequence[int], names: Sequence[str]) -> HeadReport:
+    """Compare probabilities [rows, classes] with the true labels [rows].
+
+    Macro F1 is the mean over the classes that occur among the labels or the predictions.
+
+    Raises:
+        ValueError: there are no rows, or the shapes do not agree.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    if probabilities.shape != (len(truth), len(names)) or not len(truth):
+        raise ValueError(
+            f"expected probabilities of {len(truth)} rows (at least 1) and {len(names)} classes, "
+            f"got the shape {probabilities.shape}"
+        )
+    predicted = probabilities.argmax(axis=1)
+    classes = tuple(_class_report(name, index, truth, predicted) for index, name in enumerate(names))
+    present = [report.f1 for index, report in enumerate(classes) if report.rows or (predicted == index).any()]
+    return HeadReport(
+        rows=len(truth),
+        accuracy=float((predicted == truth).mean()),
+        macro_f1=float(np.mean(present)),
+        calibration_error=calibration_error(probabilities.max(axis=1), predicted == truth),
+        classes=classes,
+    )
+
+
+def _class_report(name: str, index: int, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> ClassReport:
+    rows, claimed = int((truth == index).sum()), int((predicted == index).sum())
+    right = int(((truth == index) & (predicted == index)).sum())
+    precision, recall = right / claimed if claimed else 0.0, right / rows if rows else 0.0
+    f1 = 2 * right / (rows + claimed) if rows + claimed else 0.0
+    return ClassReport(name, rows, precision, recall, f1)
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Return the expected calibration error: the mean gap between confidence and accuracy over bins of confidence.
+
+    After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017), equation 3.
+    """
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = 0.0
+    for index in range(CALIBRATION_BINS):
+        inside = bins == index
+        if inside.any():
+            gaps += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    return float(gaps)

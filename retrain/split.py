@@ -1,0 +1,109 @@
+"""A development split on which no text has a near-duplicate in training, nor within the split itself.
+
+Texts are normalised (links, handles and case removed) and grouped: equal normalised texts, and texts whose
+word pairs overlap by at least `SIMILARITY` in cosine, end up in one group through any chain of such links. A
+group goes to one side as a whole, whatever file or task its texts come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from retrain.data import Example
+
+SIMILARITY = 0.6
+"""Cosine over sets of word pairs from which two texts count as near-duplicates: one changed word in ten leaves 0.8."""
+
+_CHUNK_ROWS = 1000
+_LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_HANDLE = re.compile(r"@\w+")
+_NOT_WORD = re.compile(r"[^\w$%.]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Positions of the examples on each side, and how many were left out of development as duplicates."""
+
+    train: tuple[int, ...]
+    dev: tuple[int, ...]
+    dev_duplicates: int
+    groups: int
+
+
+def normalise_text(text: str) -> str:
+    """Return the text without links, handles, case, entities and punctuation: what makes two posts the same."""
+    bare = _HANDLE.sub(" ", _LINK.sub(" ", html.unescape(text))).casefold()
+    return " ".join(_NOT_WORD.sub(" ", bare).split())
+
+
+def group_texts(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return a group number for each text [texts]; near-duplicates share one."""
+    normalised = [normalise_text(text) for text in texts]
+    unique = {text: index for index, text in enumerate(dict.fromkeys(normalised))}
+    firsts, seconds = _near_pairs(list(unique))
+    links = coo_matrix((np.ones(len(firsts), dtype=np.int8), (firsts, seconds)), shape=(len(unique), len(unique)))
+    _, component = connected_components(links, directed=False)
+    return np.asarray([component[unique[text]] for text in normalised], dtype=np.int64)
+
+
+def _word_pairs(text: str) -> list[str]:
+    return [f"{first} {second}" for first, second in pairwise(text.split())]
+
+
+def _near_pairs(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of near-duplicates as two arrays of positions."""
+    vectorizer = HashingVectorizer(n_features=2**22, analyzer=_word_pairs, binary=True, alternate_sign=False, norm="l2")
+    vectors = vectorizer.transform(texts).tocsr()
+    transposed = vectors.T.tocsr()
+    firsts: list[NDArray[np.int64]] = []
+    seconds: list[NDArray[np.int64]] = []
+    for start in range(0, len(texts), _CHUNK_ROWS):
+        near = (vectors[start : start + _CHUNK_ROWS] @ transposed).tocoo()
+        keep = near.data >= SIMILARITY
+        firsts.append(near.row[keep].astype(np.int64) + start)
+        seconds.append(near.col[keep].astype(np.int64))
+    empty = np.zeros(0, dtype=np.int64)
+    return np.concatenate(firsts or [empty]), np.concatenate(seconds or [empty])
+
+
+def split_examples(examples: Sequence[Example], dev_share: float, seed: int) -> Split:
+    """Split the examples by text group; development keeps one example per group and task.
+
+    A group's side follows from a hash of the seed and its alphabetically first normalised text, so that the
+    side of a text does not depend on the order of files or rows.
+    """
+    groups = group_texts([example.text for example in examples])
+    key: dict[int, str] = {}
+    for group, example in zip(groups.tolist(), examples, strict=True):
+        text = normalise_text(example.text)
+        key[group] = min(key.get(group, text), text)
+    in_dev = {group: _unit_hash(f"{seed}:{text}") < dev_share for group, text in key.items()}
+    train: list[int] = []
+    dev: list[int] = []
+    seen: set[tuple[int, str]] = set()
+    duplicates = 0
+    for index, (group, example) in enumerate(zip(groups.tolist(), examples, strict=True)):
+        if not in_dev[group]:
+            train.append(index)
+        elif (group, example.task) in seen:
+            duplicates += 1
+        else:
+            seen.add((group, example.task))
+            dev.append(index)
+    return Split(tuple(train), tuple(dev), duplicates, len(key))
+
+
+def _unit_hash(text: str) -> float:
+    """Return a number in [0, 1) that depends on the text alone."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

@@ -1,0 +1,229 @@
+"""One training run, from labelled files to a finished model folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+
+from models.classifier import Classifier
+from models.errors import TrainingDataError
+from models.files import TOKENIZER, Manifest, file_sha256, write_manifest
+from models.labels import SENTIMENTS, TOPIC_IDS
+from models.network import ClassifierNetwork
+from models.storage import save_network
+from models.tokens import TextTokenizer
+from retrain.base import build_network, load_base
+from retrain.card import CardFacts, write_card
+from retrain.data import Example, Task, read_examples
+from retrain.evaluation import evaluate_head
+from retrain.loop import LabelledTokens, TrainingResult, predict_probabilities, seed_everything, train_network
+from retrain.settings import TrainingSettings
+from retrain.split import Split, split_examples
+
+METRICS, CARD = "metrics.json", "MODEL_CARD.md"
+_HEADS: dict[Task, tuple[str, ...]] = {"sentiment": SENTIMENTS, "topic": TOPIC_IDS}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """Where the finished model lies, what it is, and the figures that stand in its metrics.json."""
+
+    folder: Path
+    manifest: Manifest
+    metrics: dict[str, Any]
+
+
+def train_model(
+    sentiment: Sequence[Path],
+    topic: Sequence[Path],
+    base: str,
+    out: Path,
+    *,
+    name: str,
+    facts: CardFacts,
+    settings: TrainingSettings,
+    progress: Callable[[str], None],
+) -> TrainedModel:
+    """Fine-tune a classifier and write a complete model folder; `out` appears only when all of it is there.
+
+    Args:
+        sentiment: CSV files with the columns text and label (negative, neutral, positive; bearish, bullish).
+        topic: CSV files with the columns text and label (topic ids or the public set's names).
+        base: folder or Hub id of the encoder to start from.
+        out: folder to write; it must not exist or be empty.
+        name: name of the model.
+        facts: what the model card shall say of rights and origin.
+        settings: every knob.
+        progress: receives one line of text now and then.
+
+    Raises:
+        TrainingDataError: the files cannot be used, or `out` holds something already.
+        ModelFilesError: the base cannot be used.
+    """
+    examples = _read(sentiment, topic)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
+    split = split_examples(examples, settings.dev_share, settings.seed)
+    _check_sides(examples, split)
+    progress(
+        f"{len(examples)} rows in {split.groups} text groups: {len(split.train)} for training, {len(split.dev)} "
+        f"for development ({split.dev_duplicates} near-duplicates left out)"
+    )
+    seed_everything(settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        trained = _train_into(folder, examples, split, base, name, facts, settings, progress, [*sentiment, *topic])
+        if out.exists():
+            out.rmdir()
+        shutil.move(folder, out)
+    return TrainedModel(out, trained.manifest, trained.metrics)
+
+
+def _read(sentiment: Sequence[Path], topic: Sequence[Path]) -> list[Example]:
+    if not sentiment or not topic:
+        raise TrainingDataError("both heads need data: give at least one --sentiment and one --topic file")
+    names = [path.name for path in (*sentiment, *topic)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TrainingDataError(f"two files are called {twice[0]}; rename one, figures are reported by file name")
+    return [*read_examples(sentiment, "sentiment"), *read_examples(topic, "topic")]
+
+
+def _check_sides(examples: Sequence[Example], split: Split) -> None:
+    for task in _HEADS:
+        for side, indices in (("training", split.train), ("development", split.dev)):
+            if not any(examples[index].task == task for index in indices):
+                raise TrainingDataError(f"no {task} rows on the {side} side; give more rows or another dev_share")
+
+
+def _train_into(
+    folder: Path,
+    examples: Sequence[Example],
+    split: Split,
+    base_name: str,
+    name: str,
+    facts: CardFacts,
+    settings: TrainingSettings,
+    progress: Callable[[str], None],
+    files: Sequence[Path],
+) -> TrainedModel:
+    base = load_base(base_name, folder)
+    max_length = min(settings.max_length, base.max_positions)
+    tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
+    labelled = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
+    train, dev = [labelled[index] for index in split.train], [labelled[index] for index in split.dev]
+    network = build_network(base, settings.head_dropout)
+    result = train_network(
+        network,
+        train,
+        dev,
+        settings=settings,
+        pad_id=base.pad_id,
+        score=lambda candidate: _epoch_score(candidate, dev, base.pad_id, settings.bf16),
+        progress=progress,
+    )
+    before = _report(dev, *_network_probabilities(network, dev, base.pad_id, bf16=False))
+    save_network(network, folder)
+    manifest = write_manifest(
+        folder,
+        name=name,
+        max_length=max_length,
+        pad_id=base.pad_id,
+        base={"name": facts.base_name, "sha256": base.sha256},
+        training_data=[_describe(path, examples) for path in files],
+    )
+    metrics = _metrics(manifest, settings, result, split, labelled, before, _as_shipped(folder, dev))
+    (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(write_card(manifest, metrics, facts), encoding="utf-8")
+    return TrainedModel(folder, manifest, metrics)
+
+
+def _describe(path: Path, examples: Sequence[Example]) -> dict[str, Any]:
+    rows = [example for example in examples if example.source == path.name]
+    return {"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)}
+
+
+def _network_probabilities(
+    network: ClassifierNetwork, dev: Sequence[LabelledTokens], pad_id: int, *, bf16: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return predict_probabilities(network, [item.tokens for item in dev], pad_id, bf16=bf16)
+
+
+def _epoch_score(
+    network: ClassifierNetwork, dev: Sequence[LabelledTokens], pad_id: int, bf16: bool
+) -> dict[str, float]:
+    """Return accuracy and macro F1 by head and file; "selection" is the mean of the accuracies."""
+    figures: dict[str, float] = {}
+    for head, by_file in _report(dev, *_network_probabilities(network, dev, pad_id, bf16=bf16)).items():
+        for file, report in by_file.items():
+            figures[f"{head}/{file}/accuracy"] = report["accuracy"]
+            figures[f"{head}/{file}/macro_f1"] = report["macro_f1"]
+    accuracies = [value for key, value in figures.items() if key.endswith("/accuracy")]
+    return figures | {"selection": float(np.mean(accuracies))}
+
+
+def _as_shipped(folder: Path, dev: Sequence[LabelledTokens]) -> dict[str, dict[str, Any]]:
+    """Evaluate the finished folder through the product's own door: loaded from its files, 8-bit weights and all."""
+    predictions = Classifier.load(folder).predict([item.example.text for item in dev])
+    sentiment = np.asarray([(row.negative, row.neutral, row.positive) for row in predictions])
+    return _report(dev, sentiment, np.asarray([row.topics for row in predictions]))
+
+
+def _report(
+    dev: Sequence[LabelledTokens], sentiment: NDArray[np.float64], topic: NDArray[np.float64]
+) -> dict[str, dict[str, Any]]:
+    """Return the figures by head and file; the probabilities are those of all dev rows [rows, classes]."""
+    report: dict[str, dict[str, Any]] = {}
+    for (head, names), probabilities in zip(_HEADS.items(), (sentiment, topic), strict=True):
+        report[head] = {}
+        for file in dict.fromkeys(item.example.source for item in dev if item.example.task == head):
+            rows = [index for index, item in enumerate(dev) if item.example.source == file]
+            labels = [dev[index].example.label for index in rows]
+            report[head][file] = asdict(evaluate_head(probabilities[rows], labels, names))
+    return report
+
+
+def _metrics(
+    manifest: Manifest,
+    settings: TrainingSettings,
+    result: TrainingResult,
+    split: Split,
+    labelled: Sequence[LabelledTokens],
+    before: dict[str, dict[str, Any]],
+    shipped: dict[str, dict[str, Any]],
+) -> dict[str, Any]:
+    """Return what metrics.json holds; nothing in it depends on the clock, so equal runs write equal files."""
+    lengths = [len(item.tokens.ids) for item in labelled]
+    return {
+        "model": asdict(manifest.model),
+        "rows": {
+            "train": len(split.train),
+            "dev": len(split.dev),
+            "dev_duplicates": split.dev_duplicates,
+            "groups": split.groups,
+            "mean_tokens": round(float(np.mean(lengths)), 2),
+            "longest_tokens": max(lengths),
+        },
+        "dev": shipped,
+        "dev_float32_weights": before,
+        "best_epoch": result.best_epoch,
+        "history": result.history,
+        "settings": settings.as_dict(),
+        "environment": {
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "threads": torch.get_num_threads(),
+        },
+    }
