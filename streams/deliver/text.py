@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from models.labels import TOPIC_NAMES
 from streams.deliver.words import clean, clock, moment, percent, plural, span
 from streams.records import Alert, AlertState, EvidenceMessage, Quality
 
@@ -35,7 +36,7 @@ def company(alert: Alert) -> str:
     name = alert.annotations.get("name") or alert.annotations.get("entity")
     symbol = alert.labels.get("entity")
     if not symbol:
-        labels = ", ".join(f"{key} {value}" for key, value in sorted(alert.labels.items()))
+        labels = ", ".join(f"{key} {value}" for key, value in sorted(alert.labels.items()) if key != "alertname")
         return clean(name or labels or alert.rule, most=_NAME_CHARS)
     if not name or name == symbol:
         return clean(symbol, most=_NAME_CHARS)
@@ -47,11 +48,12 @@ def what_happened(alert: Alert) -> str:
     observed, usual = alert.evidence.observed, percent(alert.evidence.baseline.share)
     window = span(observed.window_end - observed.window_start)
     share = percent(observed.share)
+    # The evidence of an end is that of the rise itself: what is over, not the calm that followed.
     if alert.state == "resolved":
-        seen = f"{share} of {_stories(observed.stories)} in the last {window}" if observed.stories else "no new stories"
-        return f"negative news is back within the usual range: {seen}, against a usual {usual}"
+        rise = f"it had been {share} of {_stories(observed.stories)}, against a usual {usual}"
+        return f"negative news is back to its usual level; {rise}"
     if alert.state == "inactive":
-        return f"the rise in negative news did not last: {share} in the last {window}, against a usual {usual}"
+        return f"a rise in negative news did not last; it came to {share}, against a usual {usual}"
     if observed.stories == 1:
         return f"the only story in the last {window} is {share} negative, against a usual {usual}"
     return f"{share} of {_stories(observed.stories)} in the last {window} are negative, against a usual {usual}"
@@ -144,7 +146,11 @@ def _stories(count: int) -> str:
 
 def _topics(alert: Alert) -> str:
     strongest = sorted(alert.evidence.topics.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TOPICS]
-    return ", ".join(f"{clean(topic)} ({percent(share)})" for topic, share in strongest if share >= _LEAST_TOPIC_SHARE)
+    return ", ".join(
+        f"{clean(TOPIC_NAMES.get(topic, topic))} ({percent(share)})"
+        for topic, share in strongest
+        if share >= _LEAST_TOPIC_SHARE
+    )
 
 
 def _counterfactual(alert: Alert) -> str:
@@ -165,9 +171,9 @@ def _messages(alert: Alert) -> RenderableType:
     for message in shown:
         words = Text(_words(message))
         words.append(f"\n{_provenance(message, alert)}", style="dim")
-        table.add_row(Text(percent(message.contribution)), words)
+        table.add_row(Text(percent(max(0.0, message.contribution))), words)
     if rest := len(alert.evidence.messages) - len(shown):
-        share = sum(message.contribution for message in alert.evidence.messages[_MOST_MESSAGES:])
+        share = sum(max(0.0, message.contribution) for message in alert.evidence.messages[_MOST_MESSAGES:])
         table.add_row(Text(percent(share)), Text(f"{plural(rest, 'further story', 'further stories')}", style="dim"))
     return table
 

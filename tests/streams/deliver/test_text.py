@@ -24,7 +24,8 @@ def unboxed(text: str) -> str:
 def test_a_firing_alert_is_one_plain_line(make_alert):
     assert alert_line(make_alert()) == (
         "ALERT (critical) Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative, against "
-        "a usual 24 %; once in about 36 days for this company; 5 sources, 33 authors; since 18 March 2026 09:12 UTC"
+        "a usual 24 %; by chance, a rise like this comes at most once in about 36 days at this company; 5 sources, "
+        "33 authors; since 18 March 2026 09:12 UTC"
     )
 
 
@@ -35,24 +36,18 @@ def test_a_pending_alert_says_that_it_is_only_worth_a_look(make_alert):
 
 
 def test_a_resolved_alert_says_that_it_is_over_and_how_long_it_lasted(make_alert):
-    alert = make_alert(state="resolved", observed={"share": 0.26, "stories": 12})
-    end = alert.at + timedelta(minutes=192)
-    alert = replace(alert, at=end, ends_at=end)
-    assert alert_line(alert) == (
-        "OVER Brindlemoor Foods (BRMFD): negative news is back within the usual range: 26 % of 12 stories in the last "
-        "60 minutes, against a usual 24 %; 18 March 2026 10:04 UTC to 13:16, 3 hours 12 minutes"
+    end = make_alert().at + timedelta(minutes=192)
+    assert alert_line(make_alert(state="resolved", at=end, ends_at=end)) == (
+        "OVER Brindlemoor Foods (BRMFD): negative news is back to its usual level; it had been 62 % of 41 stories, "
+        "against a usual 24 %; 18 March 2026 10:04 UTC to 13:16, 3 hours 12 minutes"
     )
 
 
-def test_a_resolved_alert_without_new_stories_does_not_quote_a_share_of_nothing(make_alert):
-    line = alert_line(make_alert(state="resolved", observed={"stories": 0, "share": 0.0}))
-    assert "no new stories" in line
-    assert "0 stories" not in line
-
-
 def test_an_inactive_alert_came_to_nothing(make_alert):
-    line = alert_line(make_alert(state="inactive", fired_at=None, observed={"share": 0.3}))
-    assert line.startswith("CAME TO NOTHING Brindlemoor Foods (BRMFD): the rise in negative news did not last: 30 %")
+    assert alert_line(make_alert(state="inactive", fired_at=None, observed={"share": 0.3})) == (
+        "CAME TO NOTHING Brindlemoor Foods (BRMFD): a rise in negative news did not last; it came to 30 %, against a "
+        "usual 24 %; 18 March 2026 09:54 UTC to 10:04, 10 minutes"
+    )
 
 
 def test_a_single_story_is_not_called_a_share_of_stories(make_alert):
@@ -62,7 +57,9 @@ def test_a_single_story_is_not_called_a_share_of_stories(make_alert):
 
 def test_an_alert_without_a_name_is_known_by_its_symbol_and_one_without_a_symbol_by_its_labels(make_alert):
     assert alert_line(make_alert(annotations={})).startswith("ALERT (critical) BRMFD: ")
-    assert "sector Energy: " in alert_line(make_alert(annotations={}, labels={"sector": "Energy"}))
+    assert "(critical) sector Energy: " in alert_line(
+        make_alert(annotations={}, labels={"alertname": "x", "sector": "Energy"})
+    )
 
 
 def test_the_block_tells_a_risk_manager_what_when_why_and_how_to_check(make_alert):
@@ -71,9 +68,9 @@ def test_the_block_tells_a_risk_manager_what_when_why_and_how_to_check(make_aler
         "ALERT · critical",
         "Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative",
         "18 March 2026 09:12 UTC, noticed 52 minutes later",
-        "once in about 36 days for this company",
+        "by chance, a rise like this comes at most once in about 36 days",
         "41 stories in 57 messages from 5 sources and 33 authors",
-        "Company news (70 %), Stock commentary (27 %)",
+        "Company and product news (70 %), Stock commentary (27 %)",
         "No: without the strongest story it would still fire.",
         "31 %",
         "newswire-1, Ines Vallor, 09:23 UTC, 4 copies, counted once",
@@ -81,7 +78,7 @@ def test_the_block_tells_a_risk_manager_what_when_why_and_how_to_check(make_aler
         "To check it again: squall replay --entity BRMFD",
     ):
         assert expected in text
-    assert "Macro" not in text  # 3 % says nothing
+    assert "Economy" not in text  # 3 % says nothing
     assert "Take care" not in text
 
 
