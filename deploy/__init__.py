@@ -1,0 +1,1 @@
+"""How Squall is run: the command line, the local broker, the demo."""
