@@ -1,0 +1,11 @@
+"""The monitor: mentions in, alert transitions out. Pure: no Kafka, no Faust, no torch, no clock.
+
+`PartitionMonitor` is the door. It takes the records of one partition of `squall.mentions` in log order and returns
+alert transitions; its state can be saved and restored key by key. The Faust agent, a replay and the rule tests all
+call this one object, which is what makes their answers the same.
+"""
+
+from streams.monitor.partition import MonitorOptions, PartitionMonitor
+from streams.monitor.rules import Rule, RuleSet, default_rules, load_rules
+
+__all__ = ["MonitorOptions", "PartitionMonitor", "Rule", "RuleSet", "default_rules", "load_rules"]

@@ -1,0 +1,77 @@
+"""What an entity's own history explains: a discounted Beta of its negative share.
+
+Old votes fade with a half-life, so the state is two numbers however long the history. A prior stands in until there
+is history of its own. Updates are winsorised and stop while an alert fires, or a long incident would become its own
+excuse.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from streams.monitor.bins import DAY_MS
+
+WINSOR_EFFECT = 0.3
+"""A bin's mean share counts at most this far above the baseline."""
+
+
+class BaselineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the baseline learns."""
+
+    half_life_days: float = 5.0
+    prior_share: float = 0.25
+    prior_votes: float = 40.0
+    """The prior weighs as much as this many votes."""
+    warm_votes: float = 100.0
+    """With fewer discounted votes of its own the baseline is not `warm`, and an alert says so."""
+
+
+class BaselineState(msgspec.Struct):
+    """Discounted votes and their sum of P(negative), as of `at_ms`."""
+
+    votes: float = 0.0
+    negative: float = 0.0
+    at_ms: int = 0
+
+
+def share(state: BaselineState, options: BaselineOptions) -> float:
+    """Posterior mean of the negative share, 0 to 1."""
+    total = options.prior_votes + state.votes
+    return (options.prior_share * options.prior_votes + state.negative) / total
+
+
+def is_warm(state: BaselineState, options: BaselineOptions) -> bool:
+    """Whether the baseline rests on enough votes of its own."""
+    return state.votes >= options.warm_votes
+
+
+def update(state: BaselineState, options: BaselineOptions, *, votes: int, negative: float, at_ms: int) -> None:
+    """Fade what is known to `at_ms` and add one closed bin.
+
+    Args:
+        state: changed in place.
+        options: how the baseline learns.
+        votes: effective votes of the bin.
+        negative: their sum of P(negative).
+        at_ms: end of the bin.
+    """
+    cap = (share(state, options) + WINSOR_EFFECT) * votes
+    if state.at_ms:
+        keep = 0.5 ** ((at_ms - state.at_ms) / (options.half_life_days * DAY_MS))
+        state.votes *= keep
+        state.negative *= keep
+    state.at_ms = at_ms
+    state.votes += votes
+    state.negative += min(negative, cap)
+
+
+def interval(share_: float, votes: float, *, z: float = 1.6449) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927), by default at 90 %; (0, 1) without votes."""
+    if votes <= 0:
+        return 0.0, 1.0
+    z2 = z * z
+    centre = (share_ + z2 / (2 * votes)) / (1 + z2 / votes)
+    half = z / (1 + z2 / votes) * math.sqrt(share_ * (1 - share_) / votes + z2 / (4 * votes * votes))
+    return max(0.0, centre - half), min(1.0, centre + half)

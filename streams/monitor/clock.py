@@ -1,0 +1,71 @@
+"""The watermark of one partition of `squall.mentions`.
+
+Messages come from several partitions of `squall.messages`, and a backlog is read partition by partition: one may be
+days of event time ahead of another. The watermark is therefore the least event time over the message partitions that
+are not idle, less the allowed lateness, as in Flink's per-split watermarks. Idle partitions say so in the log
+(`Progress`), so that whoever reads the log again closes the same bins.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from streams.monitor.bins import to_ms
+from streams.records import Mention, Progress
+
+SCHEMA = 1
+
+
+class FeedState(msgspec.Struct):
+    """How far one message partition has come."""
+
+    high_ms: int | None = None
+    """Highest event time seen; None before the first message."""
+    idle: bool = False
+
+
+class ClockState(msgspec.Struct):
+    """Everything the watermark depends on; saved beside the entities' states."""
+
+    partitions: int = 0
+    """How many message partitions there are; 0 until the first Progress says so."""
+    feeds: dict[int, FeedState] = {}
+    watermark_ms: int | None = None
+    offset: int = -1
+    """Last offset of the mentions log that this clock has seen."""
+    schema: int = SCHEMA
+
+
+def observe(state: ClockState, record: Mention | Progress, *, lateness_ms: int) -> int | None:
+    """Take one record into account and return the watermark, in milliseconds; it never goes back.
+
+    None means that some message partition has not been heard of, so that no bin may close yet.
+    """
+    if isinstance(record, Mention):
+        feed = state.feeds.setdefault(record.origin.partition, FeedState())
+        at_ms: int | None = to_ms(record.published_at)
+        feed.idle = False
+    else:
+        state.partitions = max(state.partitions, record.partitions)
+        feed = state.feeds.setdefault(record.partition, FeedState())
+        at_ms = None if record.event_time is None else to_ms(record.event_time)
+        feed.idle = record.idle
+    if at_ms is not None and (feed.high_ms is None or at_ms > feed.high_ms):
+        feed.high_ms = at_ms
+    candidate = _least(state)
+    if candidate is not None:
+        candidate -= lateness_ms
+        if state.watermark_ms is None or candidate > state.watermark_ms:
+            state.watermark_ms = candidate
+    return state.watermark_ms
+
+
+def _least(state: ClockState) -> int | None:
+    if not state.partitions or len(state.feeds) < state.partitions:
+        return None
+    busy = [feed.high_ms for feed in state.feeds.values() if not feed.idle]
+    if busy:
+        known = [high for high in busy if high is not None]
+        return min(known) if len(known) == len(busy) else None
+    ended = [feed.high_ms for feed in state.feeds.values() if feed.high_ms is not None]
+    return max(ended, default=None)

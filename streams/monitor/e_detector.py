@@ -1,0 +1,73 @@
+"""The share e-detector: evidence against "the negative share is at most its baseline plus a margin".
+
+After Shin, Ramdas and Rinaldo, "E-detectors: a nonparametric framework for sequential change detection" (2023): the
+Shiryaev-Roberts sum of a betting e-process, mixed over a few bets. Under the null, and whatever the distribution of
+the scores, the average run length until `e_value >= threshold` is at least `threshold` steps. A step is a closed bin
+with votes, so in minutes of clock time the run is longer still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+BETS = (0.4, 0.8, 1.4)
+"""Small bets find small rises with many votes, large bets find large rises with few."""
+ONSET_BET = 1
+"""Index into BETS of the bet whose CUSUM estimates the onset."""
+_LARGEST_LOG = 700.0
+"""exp overflows beyond; evidence this strong needs no more digits."""
+
+Terms = tuple[float, ...]
+"""Log evidence per bet; [bets]."""
+
+
+def fresh() -> list[float]:
+    """Return the state of a detector that has seen nothing: log of the e-value per bet; [bets]."""
+    return [-math.inf] * len(BETS)
+
+
+def terms(negative: float, null_mean: float) -> Terms:
+    """Log evidence of one vote, per bet.
+
+    Args:
+        negative: P(negative) of the vote, 0 to 1.
+        null_mean: the largest mean that the null hypothesis allows, above 0 and below 1.
+
+    Returns:
+        log(1 + bet (negative - null_mean)) for each bet; a bet is held below 1 / null_mean, or one vote could
+        bankrupt it.
+    """
+    return tuple(math.log1p(min(bet, 0.95 / null_mean) * (negative - null_mean)) for bet in BETS)
+
+
+def step(logs: Sequence[float], votes: Sequence[Terms]) -> list[float]:
+    """Close one bin: L <- log(1 + exp L) + the log evidence of its votes.
+
+    Args:
+        logs: state before; [bets].
+        votes: log evidence of each effective vote of the bin; [votes, bets].
+    """
+    stepped = []
+    for k, log in enumerate(logs):
+        started = log + math.log1p(math.exp(-log)) if log > 0 else math.log1p(math.exp(log))
+        stepped.append(min(_LARGEST_LOG, started + math.fsum(vote[k] for vote in votes)))
+    return stepped
+
+
+def log_e_value(logs: Sequence[float]) -> float:
+    """Log of the mean over the bets."""
+    top = max(logs)
+    if top == -math.inf:
+        return -math.inf
+    return top + math.log(math.fsum(math.exp(log - top) for log in logs) / len(logs))
+
+
+def bet_weights(logs: Sequence[float]) -> Terms:
+    """Each bet's part of the e-value, adding up to 1: how single votes' terms are mixed for attribution."""
+    top = max(logs)
+    if top == -math.inf:
+        return tuple(1 / len(logs) for _ in logs)
+    parts = [math.exp(log - top) for log in logs]
+    total = math.fsum(parts)
+    return tuple(part / total for part in parts)

@@ -1,0 +1,162 @@
+"""One entity: its bins close one after the other, its rules read them, and alert transitions come out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.monitor.bins import BIN_MS, bin_start, from_ms
+from streams.monitor.detect import Ballot, Reading, after_end, after_firing, read_bin
+from streams.monitor.horizon import Horizon
+from streams.monitor.lifecycle import advance
+from streams.monitor.rules import Rule, fill
+from streams.monitor.run import build_evidence
+from streams.monitor.state import EntityState, RuleState, Run, Vote
+from streams.records import Alert, AlertState, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What all entities of a monitor share."""
+
+    rules: tuple[Rule, ...]
+    squall_version: str
+
+
+def close_bins(state: EntityState, horizon: Horizon, context: Context, *, until_ms: int) -> list[Alert]:
+    """Close the entity's bins that end at or before the watermark, oldest first.
+
+    Args:
+        state: changed in place.
+        horizon: changed in place.
+        context: rules and versions.
+        until_ms: the watermark.
+    """
+    due = sorted((v for v in state.open if bin_start(v.at_ms) + BIN_MS <= until_ms), key=_event_order)
+    if not due:
+        return []
+    state.open = [vote for vote in state.open if bin_start(vote.at_ms) + BIN_MS > until_ms]
+    alerts: list[Alert] = []
+    position = 0
+    while position < len(due):
+        start_ms = bin_start(due[position].at_ms)
+        end = position
+        while end < len(due) and bin_start(due[end].at_ms) == start_ms:
+            end += 1
+        alerts += _close(state, horizon, context, due[position:end], start_ms)
+        position = end
+    return alerts
+
+
+def _event_order(vote: Vote) -> tuple[int, str]:
+    return vote.at_ms, vote.message_id
+
+
+def _close(state: EntityState, horizon: Horizon, context: Context, votes: Sequence[Vote], start_ms: int) -> list[Alert]:
+    ballots = [_ballot(horizon, vote) for vote in votes]
+    horizon.expire(start_ms)
+    late, state.late = state.late, 0
+    alerts: list[Alert] = []
+    for rule in context.rules:
+        memory = state.rules.get(rule.alert)
+        if memory is None or memory.rule_version != rule.version:
+            memory = state.rules[rule.alert] = RuleState(rule_version=rule.version)
+        alerts += _apply(rule, memory, state.entity, context, ballots, start_ms, late)
+    return alerts
+
+
+def _ballot(horizon: Horizon, vote: Vote) -> Ballot:
+    found = horizon.story(vote.text, message_id=vote.message_id, at_ms=vote.at_ms)
+    counts = not found.copy and horizon.may_vote(vote.author, vote.at_ms)
+    return Ballot(vote=vote, story=found.story, copy=found.copy, counts=counts)
+
+
+def _apply(
+    rule: Rule,
+    memory: RuleState,
+    entity: str,
+    context: Context,
+    ballots: Sequence[Ballot],
+    start_ms: int,
+    late: int,
+) -> list[Alert]:
+    reading = read_bin(rule, memory, ballots, start_ms=start_ms, late=late)
+    labels = {"alertname": rule.alert, "entity": entity, **rule.labels}
+    suppressed = memory.life.suppressed
+    written = advance(
+        rule,
+        memory.life,
+        reading.condition,
+        labels=labels,
+        bin_start_ms=start_ms,
+        bin_end_ms=start_ms + BIN_MS,
+    )
+    alerts = [
+        _alert(rule, memory, entity, context, reading, state=state, labels=labels, at_ms=start_ms + BIN_MS)
+        for state in written
+    ]
+    if "firing" in written or memory.life.suppressed > suppressed:
+        after_firing(rule, memory)
+    if "resolved" in written or "inactive" in written:
+        after_end(memory)
+    return alerts
+
+
+def _alert(
+    rule: Rule,
+    memory: RuleState,
+    entity: str,
+    context: Context,
+    reading: Reading,
+    *,
+    state: AlertState,
+    labels: dict[str, str],
+    at_ms: int,
+) -> Alert:
+    life = memory.life
+    ended = state in ("resolved", "inactive")
+    if not ended or life.evidence is None:
+        life.evidence = build_evidence(
+            rule,
+            memory,
+            memory.run or Run(onset_ms=at_ms - BIN_MS),
+            at_ms=at_ms,
+            weights=reading.weights,
+            log_e=reading.log_e,
+            threshold=reading.threshold,
+        )
+    evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
+    if ended:
+        life.evidence = None
+    models = sorted(memory.run.models) if memory.run is not None else []
+    return Alert(
+        id=life.alert_id,
+        transition=life.transition,
+        state=state,
+        severity=life.severity,
+        rule=rule.alert,
+        rule_version=rule.version,
+        labels=labels,
+        annotations={name: fill(text, _values(entity, evidence)) for name, text in sorted(rule.annotations.items())},
+        at=from_ms(at_ms),
+        starts_at=from_ms(life.opened_ms),
+        evidence=evidence,
+        versions={"squall": context.squall_version, "model": ", ".join(models)},
+        replay=f"squall replay --entity {entity} --until {from_ms(at_ms):%Y-%m-%dT%H:%M:%SZ}",
+        fired_at=from_ms(life.fired_ms) if state in ("firing", "resolved") else None,
+        ends_at=from_ms(at_ms) if ended else None,
+    )
+
+
+def _values(entity: str, evidence: Evidence) -> dict[str, str]:
+    observed = evidence.observed
+    minutes = (observed.window_end - observed.window_start).total_seconds() / 60
+    return {
+        "entity": entity,
+        "share": f"{observed.share:.0%}",
+        "baseline": f"{evidence.baseline.share:.0%}",
+        "stories": str(observed.stories),
+        "sources": str(observed.sources),
+        "minutes": f"{minutes:.0f}",
+        "in_words": evidence.in_words,
+    }

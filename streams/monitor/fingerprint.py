@@ -1,0 +1,255 @@
+"""Fingerprint: what is left of a text when everything a repost may change freely is taken away.
+
+Links, handles, wire prefixes, source tags, case and punctuation go; words, figures and cashtags stay, in order, as
+32-bit hashes. Chinese and Japanese characters are one token each. Two texts are then compared by `difference`, which
+counts changed words but lets no changed figure, cashtag or direction (raises, cuts) pass as a rewording.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import xxhash
+from rapidfuzz.distance import Levenshtein
+
+MAX_TOKENS: Final = 64
+"""Of a longer text the first 64 tokens are kept: headline and lead, which copies of an article share."""
+MAX_KEYS: Final = 32
+"""Of more distinct bigrams the 32 smallest are kept: a bottom-k sketch (Broder, 1997), which copies share too."""
+MIN_HALF_WORDS: Final = 8
+"""Texts under four words match only exactly: one changed word is most of what they say."""
+
+# The low four bits of a token say what it is, so that saved tokens can still be weighed.
+_KIND_BITS: Final = 4
+_KIND_MASK: Final = (1 << _KIND_BITS) - 1
+(
+    _WORD,
+    _CHARACTER,
+    _FIGURE,
+    _CASHTAG,
+    _RISING,
+    _FALLING,
+    _RISING_CHARACTER,
+    _FALLING_CHARACTER,
+    _FILLER,
+    _CALENDAR,
+) = range(10)
+_COSTS: Final = (2, 1, 2, 2, 2, 2, 1, 1, 1, 1)
+"""What changing a token of each kind costs, in half words."""
+_LENGTHS: Final = (2, 1, 2, 0, 2, 2, 1, 1, 0, 0)
+"""What a token of each kind adds to the length of a text: a list of cashtags or a calendar tells no story apart."""
+
+# Odd multipliers spread a pair of token hashes over 32 bits (Knuth's multiplicative hashing).
+_SPREAD_LEFT: Final = 0x9E3779B1
+_SPREAD_RIGHT: Final = 0x85EBCA77
+_SPREAD_SUM: Final = 0xC2B2AE3D
+_MASK: Final = 0xFFFFFFFF
+
+_RISING_WORDS: Final = frozenset(
+    "up rise rises rising rose gain gains gained jump jumps jumped soar soars soared surge surges surged climb "
+    "climbs climbed rally rallies rallied higher raise raises raised hike hikes hiked increase increases increased "
+    "upgrade upgrades upgraded beat beats tops topped buy bull bulls bullish positive outperform "
+    "overweight strong stronger win wins won long call calls".split()
+)
+_FALLING_WORDS: Final = frozenset(
+    "down fall falls falling fell drop drops dropped slump slumps slumped plunge plunges plunged tumble tumbles "
+    "tumbled slide slides slid sink sinks sank lower cut cuts lowers lowered decrease decreases decreased downgrade "
+    "downgrades downgraded miss misses missed sell bear bears bearish negative underperform "
+    "underweight weak weaker lose loses lost short put puts".split()
+)
+_RISING_CHARACTERS: Final = frozenset("涨升增盈买多")
+_FALLING_CHARACTERS: Final = frozenset("跌降减亏卖空")
+# Another quarter, month or weekday is another story, as another number is.
+_CALENDAR_WORDS: Final = frozenset(
+    "first second third fourth january february march april june july august september october november december "
+    "jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday friday saturday sunday "
+    "q1 q2 q3 q4 1q 2q 3q 4q h1 h2 1h 2h".split()
+)
+_YEAR: Final = re.compile(r"(?:fy)?20\d\d|fy\d\d|[1-4]q\d\d")
+_FIGURE_WORDS: Final = frozenset("one two three four five six seven eight nine ten".split())
+# Without these, "X to report second quarter results" is X alone, and Y's announcement is no copy of it.
+_FILLER_WORDS: Final = frozenset(
+    "a an and are as at be by for from has have in is it its of on or that the this to was were will with "
+    "announce announces announced announcement report reports reported reporting schedule schedules release "
+    "releases date details conference call webcast earnings financial results result fiscal year full "
+    "quarterly preview presentation present investor investors shareholder shareholders class action law firm llp "
+    "contact encourages reminds notifies informs deadline alert reminder update declares inc corp ltd plc llc lp co "
+    "group holdings company regulatory form".split()
+)
+
+_CJK: Final = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_IS_CJK: Final = re.compile(f"[{_CJK}]")
+# A link may be cut off by the end of a post ("http://t…", "ht…"), and then says nothing either.
+_NOISE: Final = re.compile(
+    r"https?:\S*|\bwww\.\S+|\bpic\.twitter\.com/\S+|\bt\.co/\S+|[@＠]\w+:?|\bh(?:t(?:tps?)?)?(?:…|\.\.\.)\s*$"
+)
+# A post that is cut off ends in a part of a word, which is no word.
+_CUT_OFF: Final = re.compile(rf"[^\s{_CJK}]*(?:…|\.\.\.)\s*$")
+_PREFIX: Final = re.compile(
+    r"[\W_]*(?<!\$)\b(?:"
+    r"(?:rt|mt|icymi|jus?t in|breaking(?: news)?|refile|rpt|wrapup|快讯|突发|转发|更新|独家)\b(?:\s*\d+\s*[-–—:])?"
+    r"|(?:update|corrected|correction|exclusive|alert|flash|urgent|live|watch|video|developing|news|new|headlines?|"
+    r"report|latest|hot)(?:\s*\d{1,2}\b)?\s*[-–—:|!\]】]"
+    r")[\s:：\-–—|!\]】]*"
+)
+_SOURCE: Final = (
+    r"(?:reuters|rtrs|bloomberg|bbg|cnbc|wsj|ft|ap|afp|dj|dow jones|nikkei|sources?|marketwatch|barron'?s|nyt|bbc|cnn|"
+    r"politico|axios|yahoo finance|y finance|seeking alpha|benzinga|globe ?newswire|business ?wire|pr ?newswire|[a-z]{2})"
+)
+_SOURCE_TAG: Final = re.compile(
+    rf"(?:\s[-–—|]\s*(?:the\s+)?{_SOURCE}|\bvia(?:\s+[^\W\d_][\w.&']*){{0,3}}|\({_SOURCE}\))[\s.]*$"
+)
+_TOKEN: Final = re.compile(
+    rf"[{_CJK}]|\$[a-z][a-z0-9]*(?:\.[a-z]+)?|\d+(?:[.,]\d+)*(?:[^\W{_CJK}]+|%)?|[^\W{_CJK}]+(?:['’.][^\W{_CJK}]+)*"
+)
+
+
+class Fingerprint(NamedTuple):
+    """What identifies a text: equal fingerprints are the same text to a reader in a hurry."""
+
+    tokens: tuple[int, ...]
+    """Hashes of at most `MAX_TOKENS` words, in order; the low bits say what kind of word."""
+
+    @property
+    def keys(self) -> set[int]:
+        """Hashes of its adjacent pairs of tokens, at most `MAX_KEYS`: what an index finds it by."""
+        return index_keys(self.tokens)
+
+
+def fingerprint(text: str) -> Fingerprint:
+    """Take the fingerprint of a text; a text without a word (a bare link) has no tokens."""
+    return Fingerprint(tuple(map(_token, _words(text.casefold())[:MAX_TOKENS])))
+
+
+def _words(text: str) -> list[str]:
+    """The words of a case-folded text, without links, handles, wire prefixes and source tags."""
+    text = _NOISE.sub(" ", text).strip()
+    if text.endswith(("…", "...")):
+        text = _CUT_OFF.sub("", text)
+    while (prefix := _PREFIX.match(text)) and prefix.end() < len(text):
+        text = text[prefix.end() :]
+    words: list[str] = _TOKEN.findall(text)
+    tag = _SOURCE_TAG.search(text)
+    if tag:
+        untagged: list[str] = _TOKEN.findall(text[: tag.start()])
+        if len(untagged) >= 4:  # otherwise the "tag" is most of the text
+            return untagged
+    return words
+
+
+@lru_cache(maxsize=1 << 16)
+def _token(word: str) -> int:
+    """32 bits of a word: its hash, with its kind in the low bits."""
+    word = word.replace("’", "").replace("'", "").replace(",", "")
+    return (xxhash.xxh32_intdigest(word.encode()) & ~_KIND_MASK) | _kind(word)
+
+
+def _kind(word: str) -> int:
+    if word[0] == "$":
+        return _CASHTAG
+    if word in _CALENDAR_WORDS or _YEAR.fullmatch(word):
+        return _CALENDAR
+    if any(map(str.isdigit, word)):
+        return _FIGURE
+    return _KINDS.get(word, _CHARACTER if len(word) == 1 and _IS_CJK.match(word) else _WORD)
+
+
+_KINDS: Final = {
+    **dict.fromkeys(_FILLER_WORDS, _FILLER),
+    **dict.fromkeys(_FIGURE_WORDS, _FIGURE),
+    **dict.fromkeys(_RISING_WORDS, _RISING),
+    **dict.fromkeys(_FALLING_WORDS, _FALLING),
+    **dict.fromkeys(_RISING_CHARACTERS, _RISING_CHARACTER),
+    **dict.fromkeys(_FALLING_CHARACTERS, _FALLING_CHARACTER),
+}
+
+
+def index_keys(tokens: tuple[int, ...]) -> set[int]:
+    """Hashes of adjacent pairs of tokens, the `MAX_KEYS` smallest of them."""
+    keys = {
+        ((left * _SPREAD_LEFT ^ right * _SPREAD_RIGHT) * _SPREAD_SUM >> 7) & _MASK
+        for left, right in zip(tokens, tokens[1:], strict=False)
+    }
+    return keys if len(keys) <= MAX_KEYS else set(sorted(keys)[:MAX_KEYS])
+
+
+def length_half_words(tokens: tuple[int, ...]) -> int:
+    """Length in half words: a word is two, a Chinese character one, a filler or a date none."""
+    return sum([_LENGTHS[token & _KIND_MASK] for token in tokens])
+
+
+def edits_allowed_half_words(length: int) -> int:
+    """Changes that leave a text of that length the same story: one word, and one more per eight words.
+
+    Under four words (a company and its calendar) every word counts, and only one filler may differ.
+    """
+    return 2 * (1 + length // 16) if length >= MIN_HALF_WORDS else 1
+
+
+def edge_allowed_half_words(length: int) -> int:
+    """Words that may be added before and after a text of that length: four; half as many as it has if it is short."""
+    return 8 if length >= MIN_HALF_WORDS else length // 2
+
+
+def difference(first: tuple[int, ...], second: tuple[int, ...]) -> int | None:
+    """How far apart two texts of one story are, in half words; None if they are different stories.
+
+    A changed word counts fully, a changed filler, date or character half. Words added at the start or the end (a prefix, a comment, a
+    source) are free up to `edge_allowed_half_words`. A figure, a date, a cashtag or a direction that each text has and
+    the other lacks makes them different stories, whatever else they share.
+    """
+    if first == second:
+        return 0
+    shorter = min(first, second, key=_bare_length)
+    if _bare_length(shorter) < MIN_HALF_WORDS or _contradict(first, second):
+        return None
+    length = min(length_half_words(first), length_half_words(second))
+    allowed, edge_allowed = edits_allowed_half_words(length), edge_allowed_half_words(length)
+    limit = allowed + edge_allowed  # in tokens: a token costs at least half a word
+    if Levenshtein.distance(first, second, score_cutoff=limit) > limit:
+        return None
+    inner = edge = 0
+    for tag, at_first, at_second in Levenshtein.editops(first, second).as_list():
+        if tag == "insert":
+            cost, outside = _COSTS[second[at_second] & _KIND_MASK], at_first in (0, len(first))
+        else:
+            cost = _COSTS[first[at_first] & _KIND_MASK]
+            if tag == "replace":
+                cost = min(cost, _COSTS[second[at_second] & _KIND_MASK])
+            outside = tag == "delete" and at_second in (0, len(second))
+        if outside:
+            edge += cost
+        else:
+            inner += cost
+    if inner + max(0, edge - edge_allowed) > allowed:
+        return None
+    return inner + edge
+
+
+def _bare_length(tokens: tuple[int, ...]) -> int:
+    """Length in half words with fillers and dates counted as words."""
+    return sum([1 if token & _KIND_MASK in _CHARACTERS else 2 for token in tokens])
+
+
+_CHARACTERS: Final = frozenset({_CHARACTER, _RISING_CHARACTER, _FALLING_CHARACTER})
+
+
+def _contradict(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    """Whether each text has a figure, or a cashtag, or opposite directions, that the other lacks."""
+    in_first, in_second = set(first), set(second)
+    of_first = {token & _KIND_MASK for token in in_first - in_second}
+    of_second = {token & _KIND_MASK for token in in_second - in_first}
+    return any(left in of_first and right in of_second for left, right in _CONTRADICTIONS)
+
+
+_CONTRADICTIONS: Final = (
+    (_FIGURE, _FIGURE),
+    (_CALENDAR, _CALENDAR),
+    (_CASHTAG, _CASHTAG),
+    (_RISING, _FALLING),
+    (_FALLING, _RISING),
+    (_RISING_CHARACTER, _FALLING_CHARACTER),
+    (_FALLING_CHARACTER, _RISING_CHARACTER),
+)

@@ -1,0 +1,223 @@
+"""The monitor of one partition of `squall.mentions`: records in log order in, alert transitions out.
+
+Its state is saved key by key (`changes`) and taken in again (`restore`). The resume contract:
+
+1. Hand over the alerts that `absorb` returned, and wait until they are delivered.
+2. Save `changes()` and wait; entities first, the clock last, in the order given.
+3. Only then commit the offset.
+
+Whatever is cut off in between is read again, changes nothing twice, and yields the same alerts under the same ids:
+each entity knows the last offset it absorbed, bins close once, and the clock is never newer than the entities.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from streams.monitor.bins import bin_end, to_ms
+from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
+from streams.monitor.clock import ClockState, observe
+from streams.monitor.entity import Context, close_bins
+from streams.monitor.horizon import Horizon
+from streams.monitor.rules import RuleSet
+from streams.monitor.state import EntityState, Vote, decode_state, encode_state
+from streams.records import Alert, Mention, Progress
+
+_log = logging.getLogger(__name__)
+
+_CLOCK = "clock"
+_ENTITY = "entity"
+_HOUR = "hour"
+_SEPARATOR = "\x1f"
+
+_clock_encoder = msgspec.msgpack.Encoder()
+_clock_decoder = msgspec.msgpack.Decoder(ClockState)
+
+
+class MonitorOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the monitor can be told, beside its rules."""
+
+    allowed_lateness_s: int = 120
+    story_horizon_s: int = 86_400
+    author_votes_per_hour: int = 2
+    squall_version: str = "0"
+
+
+class Counters(msgspec.Struct):
+    """What happened since the monitor was made; for metrics, outside the saved state."""
+
+    absorbed: int = 0
+    repeated: int = 0
+    """Records that had been read before, and message ids that had been counted."""
+    late: int = 0
+    suppressed: int = 0
+
+
+class PartitionMonitor:
+    """All entities of one partition.
+
+    Args:
+        partition: number of the partition; part of the clock's key, as several partitions may share a store.
+        rules: the rules in force.
+        options: lateness, horizon and caps.
+    """
+
+    def __init__(self, partition: int, rules: RuleSet, options: MonitorOptions | None = None) -> None:
+        self._partition = partition
+        self._options = options or MonitorOptions()
+        self._context = Context(rules=rules.rules, squall_version=self._options.squall_version)
+        self._clock = ClockState()
+        self._clock_changed = False
+        self._entities: dict[str, EntityState] = {}
+        self._horizons: dict[str, Horizon] = {}
+        self._changed: set[str] = set()
+        self._due: list[tuple[int, str]] = []
+        self.counters = Counters()
+
+    @property
+    def watermark_ms(self) -> int | None:
+        """Event time up to which all bins are closed; None before every message partition was heard of."""
+        return self._clock.watermark_ms
+
+    def absorb(self, record: Mention | Progress, offset: int) -> list[Alert]:
+        """Take one record of the log and return the alert transitions that it brings about, in event-time order.
+
+        Args:
+            record: the record.
+            offset: its offset on the partition; records come in the order of their offsets.
+        """
+        if isinstance(record, Mention):
+            self._place(record, offset)
+        else:
+            self.counters.absorbed += 1
+        if offset > self._clock.offset:
+            self._clock.offset = offset
+            self._clock_changed = True
+            observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
+        return self._close_due()
+
+    def changes(self) -> list[tuple[str, bytes | None]]:
+        """Return what to save since the last call, in order: (key, value), or None for a key to delete."""
+        saved: list[tuple[str, bytes | None]] = []
+        for name in sorted(self._changed):
+            for hour, chunk in sorted(self._horizons[name].changes().items()):
+                saved.append((_key(_HOUR, name, str(hour)), chunk))
+            saved.append((_key(_ENTITY, name), encode_state(self._entities[name])))
+        self._changed.clear()
+        if self._clock_changed:
+            saved.append((_key(_CLOCK, str(self._partition)), _clock_encoder.encode(self._clock)))
+            self._clock_changed = False
+        return saved
+
+    def restore(self, items: Iterable[tuple[str, bytes]]) -> None:
+        """Take in saved state. What is of another schema is set aside with a warning: that entity starts afresh."""
+        for key, value in items:
+            kind, name, *rest = key.split(_SEPARATOR)
+            if kind == _CLOCK and int(name) == self._partition:
+                self._restore_clock(value)
+            elif kind == _ENTITY:
+                state = decode_state(value)
+                if state is None:
+                    _log.warning("the saved state of %s is of another version and is set aside: it starts afresh", name)
+                    continue
+                self._entities[name] = state
+                self._horizon(name)
+                for vote in state.open:
+                    heapq.heappush(self._due, (bin_end(vote.at_ms), name))
+            elif kind == _HOUR:
+                try:
+                    self._horizon(name).restore(int(rest[0]), value)
+                except ValueError as error:
+                    _log.warning("memory of %s is set aside: %s", name, error)
+
+    def _restore_clock(self, value: bytes) -> None:
+        try:
+            clock = _clock_decoder.decode(value)
+        except msgspec.DecodeError:
+            clock = ClockState(schema=-1)
+        if clock.schema == CLOCK_SCHEMA:
+            self._clock = clock
+        else:
+            _log.warning("the saved clock of partition %d is of another version and is set aside", self._partition)
+
+    def _horizon(self, name: str) -> Horizon:
+        horizon = self._horizons.get(name)
+        if horizon is None:
+            options = self._options
+            horizon = Horizon(horizon_s=options.story_horizon_s, author_votes=options.author_votes_per_hour)
+            self._horizons[name] = horizon
+        return horizon
+
+    def _place(self, mention: Mention, offset: int) -> None:
+        state = self._entities.get(mention.entity)
+        if state is None:
+            state = self._entities[mention.entity] = EntityState(entity=mention.entity)
+        if offset <= state.offset:
+            self.counters.repeated += 1
+            return
+        state.offset = offset
+        self._changed.add(mention.entity)
+        horizon = self._horizon(mention.entity)
+        at_ms = to_ms(mention.published_at)
+        end_ms = bin_end(at_ms)
+        watermark_ms = self._clock.watermark_ms
+        if watermark_ms is not None and end_ms <= watermark_ms:
+            if horizon.is_known(mention.message_id, at_ms):
+                self.counters.repeated += 1
+            else:
+                self.counters.late += 1
+                state.late += 1
+            return
+        if not horizon.first_seen(mention.message_id, at_ms):
+            self.counters.repeated += 1
+            return
+        self.counters.absorbed += 1
+        state.open.append(_vote(mention, at_ms))
+        heapq.heappush(self._due, (end_ms, mention.entity))
+
+    def _close_due(self) -> list[Alert]:
+        watermark_ms = self._clock.watermark_ms
+        if watermark_ms is None:
+            return []
+        alerts: list[Alert] = []
+        while self._due and self._due[0][0] <= watermark_ms:
+            end_ms, name = heapq.heappop(self._due)
+            while self._due and self._due[0] == (end_ms, name):
+                heapq.heappop(self._due)
+            state = self._entities[name]
+            before = sum(rule.life.suppressed for rule in state.rules.values())
+            alerts += close_bins(state, self._horizon(name), self._context, until_ms=end_ms)
+            self.counters.suppressed += sum(rule.life.suppressed for rule in state.rules.values()) - before
+            self._changed.add(name)
+        return alerts
+
+
+def _key(kind: str, *parts: str) -> str:
+    return _SEPARATOR.join((kind, *parts))
+
+
+def entity_of_key(key: str) -> str | None:
+    """Return the entity that a saved key belongs to; None for a clock."""
+    kind, name, *_ = key.split(_SEPARATOR)
+    return None if kind == _CLOCK else name
+
+
+def _vote(mention: Mention, at_ms: int) -> Vote:
+    return Vote(
+        at_ms=at_ms,
+        message_id=mention.message_id,
+        source=mention.source,
+        negative=mention.negative,
+        topic=mention.topic,
+        text=mention.text,
+        model=f"{mention.model.name}@{mention.model.version}",
+        title=mention.title,
+        author=mention.author,
+        url=mention.url,
+        truncated=mention.truncated,
+        clamped=mention.clamped,
+    )

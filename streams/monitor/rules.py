@@ -1,0 +1,225 @@
+"""Rules, first version: the share e-detector (`spike`) and the plain `threshold`, read from YAML.
+
+Words are Alertmanager's and Grafana's where they have one. A rule's version is the hash of its meaning: a comment or
+another order of keys does not change it, another threshold does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from streams.errors import RuleError
+from streams.monitor.baseline import BaselineOptions
+from streams.monitor.bins import BIN_MS
+from streams.records import Severity
+
+_DURATION = re.compile(r"^(\d+)(m|h|d)$")
+_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+PLACEHOLDERS = frozenset({"entity", "share", "baseline", "stories", "sources", "minutes", "in_words"})
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+Duration = Annotated[str, msgspec.Meta(pattern=_DURATION.pattern)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+def duration_ms(text: str) -> int:
+    """Milliseconds of `30m`, `12h` or `5d`."""
+    match = _DURATION.match(text)
+    if match is None:
+        msg = f"{text!r} is no duration: write a whole number and m, h or d, such as 30m"
+        raise RuleError(msg)
+    return int(match[1]) * _UNITS_MS[match[2]]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Fire(_Part, frozen=True, kw_only=True):
+    """When to fire: `arl` for an e-detector, `gte` for a threshold."""
+
+    arl: Duration | None = None
+    """Average run length between false alarms, at least."""
+    gte: Share | None = None
+    """Negative share over the window."""
+
+
+class Resolve(_Part, frozen=True, kw_only=True):
+    """When it is over: its own threshold, lower than the one that fires."""
+
+    margin: Share = 0.06
+    """e-detector: the recent share is below baseline plus this."""
+    lt: Share | None = None
+    """threshold: the window's share is below this."""
+
+
+class MinSupport(_Part, frozen=True, kw_only=True):
+    """The least that an alert must rest on."""
+
+    stories: int = 3
+    sources: int = 2
+
+
+class Cooldown(_Part, frozen=True, kw_only=True):
+    """Silence after an alert has fired, counted from its firing."""
+
+    for_: Duration = msgspec.field(default="12h", name="for")
+    unless: Literal["severity_increases", "never"] = "severity_increases"
+
+
+class SeverityStep(_Part, frozen=True, kw_only=True):
+    """What it takes for a severity: share above baseline, and stories."""
+
+    effect: Share = 0.0
+    stories: int = 0
+
+
+class Rule(_Part, frozen=True, kw_only=True):
+    """One alert rule."""
+
+    alert: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
+    """Name, and the label `alertname`."""
+    type: Literal["spike", "threshold"]
+    fire: Fire
+    signal: Literal["negative_share"] = "negative_share"
+    method: Literal["e_detector"] | None = None
+    margin: Share = 0.12
+    """e-detector: the null hypothesis is a share of at most baseline plus margin."""
+    pending: Fire = Fire()
+    window: Duration = "60m"
+    """threshold: the share is taken over this."""
+    baseline: BaselineOptions = BaselineOptions()
+    effect_min: Share = 0.10
+    """No alert for a smaller rise over the baseline, however certain."""
+    resolve: Resolve = Resolve()
+    for_: Duration = msgspec.field(default="0m", name="for")
+    keep_firing_for: Duration = "30m"
+    min_support: MinSupport = MinSupport()
+    cooldown: Cooldown = Cooldown()
+    severity: dict[Severity, SeverityStep] = msgspec.field(default_factory=lambda: {"warning": SeverityStep()})
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+    @property
+    def version(self) -> str:
+        """Hash of the rule's meaning, 12 hexadecimal digits."""
+        meaning = msgspec.json.encode(self, order="deterministic")
+        return hashlib.sha256(meaning).hexdigest()[:12]
+
+    @property
+    def is_e_detector(self) -> bool:
+        """Whether the share e-detector decides."""
+        return self.type == "spike"
+
+    @property
+    def arl_bins(self) -> float:
+        """Average run length at which the e-detector fires, in bins."""
+        return duration_ms(self.fire.arl or "30d") / BIN_MS
+
+    @property
+    def pending_bins(self) -> float:
+        """Average run length at which it is pending, in bins."""
+        return duration_ms(self.pending.arl or self.fire.arl or "30d") / BIN_MS
+
+
+class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules in force, in file order."""
+
+    rules: tuple[Rule, ...]
+
+    @property
+    def version(self) -> str:
+        """Hash of all rules' versions, 12 hexadecimal digits."""
+        return hashlib.sha256(" ".join(rule.version for rule in self.rules).encode()).hexdigest()[:12]
+
+
+def default_rules() -> RuleSet:
+    """Return the rules that are shipped."""
+    text = resources.files("streams.monitor").joinpath("default_rules.yaml").read_text(encoding="utf-8")
+    return parse_rules(text, name="default_rules.yaml")
+
+
+def load_rules(path: Path) -> RuleSet:
+    """Read a rule file.
+
+    Raises:
+        RuleError: the file cannot be read or a rule is not valid; nothing of it is taken then.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"cannot read the rule file {path}: {error}"
+        raise RuleError(msg) from error
+    return parse_rules(text, name=str(path))
+
+
+def parse_rules(text: str, *, name: str) -> RuleSet:
+    """Read rules from YAML text; `name` stands in error messages. Raises RuleError."""
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"{name}: not valid YAML: {error}"
+        raise RuleError(msg) from error
+    if not isinstance(content, dict) or set(content) != {"rules"} or not isinstance(content["rules"], list):
+        msg = f"{name}: expected one key, 'rules', with a list of rules below it"
+        raise RuleError(msg)
+    rules = []
+    for number, item in enumerate(content["rules"], 1):
+        where = f"{name}: rule {number}"
+        if isinstance(item, dict) and isinstance(item.get("alert"), str):
+            where += f" ({item['alert']})"
+        rules.append(_convert(item, where))
+    names = [rule.alert for rule in rules]
+    if not names or len(set(names)) < len(names):
+        msg = f"{name}: needs at least one rule, and every rule a name of its own"
+        raise RuleError(msg)
+    return RuleSet(rules=tuple(rules))
+
+
+def _convert(item: Any, where: str) -> Rule:
+    if isinstance(item, dict):
+        known = [field.encode_name for field in msgspec.structs.fields(Rule)]
+        for key in item:
+            if key not in known:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+                msg = f"{where}: unknown key {key!r}{hint}"
+                raise RuleError(msg)
+    try:
+        rule = msgspec.convert(item, Rule)
+    except msgspec.ValidationError as error:
+        msg = f"{where}: {error}"
+        raise RuleError(msg) from error
+    _check(rule, where)
+    return rule
+
+
+def _check(rule: Rule, where: str) -> None:
+    needed = "arl" if rule.is_e_detector else "gte"
+    if getattr(rule.fire, needed) is None:
+        msg = f"{where}: a rule of type {rule.type} needs fire: {{{needed}: ...}}"
+        raise RuleError(msg)
+    if not rule.severity:
+        msg = f"{where}: severity needs at least one step"
+        raise RuleError(msg)
+    if not 0 < rule.baseline.prior_share < 1 or rule.baseline.prior_votes <= 0 or rule.baseline.half_life_days <= 0:
+        msg = f"{where}: baseline needs 0 < prior_share < 1, prior_votes > 0 and half_life_days > 0"
+        raise RuleError(msg)
+    for text in rule.annotations.values():
+        for word in _PLACEHOLDER.findall(text):
+            if word not in PLACEHOLDERS:
+                msg = f"{where}: annotation has unknown {{{word}}}; known are {', '.join(sorted(PLACEHOLDERS))}"
+                raise RuleError(msg)
+
+
+def fill(template: str, values: dict[str, str]) -> str:
+    """Put values into an annotation's {placeholders}; nothing else in it is interpreted."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)

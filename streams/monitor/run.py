@@ -1,0 +1,184 @@
+"""The run: what came in since the onset, gathered vote by vote, and the Evidence made of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from streams.monitor import baseline as baselines
+from streams.monitor.bins import from_ms
+from streams.monitor.rules import Rule
+from streams.monitor.state import SET_LIMIT, TOP_STORIES, RuleState, Run, StoryItem, Vote
+from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Observed, Quality
+
+TEXT_CHARS = 280
+"""An alert shows this much of a message."""
+_MINUTES_PER_DAY = 1440
+
+
+def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms: tuple[float, ...]) -> None:
+    """Add one mention of a closed bin.
+
+    Args:
+        run: changed in place.
+        vote: the mention.
+        story: its story.
+        copy: an earlier message of the story is known.
+        counts: it is an effective vote: no copy, and its author has a vote left.
+        terms: its log evidence per bet; used if it counts.
+    """
+    run.messages += 1
+    run.truncated += vote.truncated
+    run.clamped += vote.clamped
+    run.models.add(vote.model)
+    if copy:
+        for item in run.top:
+            if item.story == story:
+                item.copies += 1
+        return
+    if not counts:
+        run.capped += 1
+        return
+    run.votes += 1
+    run.negative += vote.negative
+    if len(run.sources) < SET_LIMIT:
+        run.sources.add(vote.source)
+    if vote.author is not None and len(run.authors) < SET_LIMIT:
+        run.authors.add(vote.author)
+    run.terms = _added(run.terms, terms)
+    run.topics[vote.topic] = _added(run.topics.get(vote.topic, []), terms)
+    run.top.append(StoryItem(story=story, vote=vote, terms=terms))
+    if len(run.top) > TOP_STORIES:
+        weakest = min(run.top, key=lambda item: (math.fsum(item.terms), -item.vote.at_ms, item.story))
+        run.top.remove(weakest)
+
+
+def _added(sums: list[float], terms: tuple[float, ...]) -> list[float]:
+    return [a + b for a, b in zip(sums, terms, strict=True)] if sums else list(terms)
+
+
+def build_evidence(
+    rule: Rule,
+    state: RuleState,
+    run: Run,
+    *,
+    at_ms: int,
+    weights: Sequence[float],
+    log_e: float | None,
+    threshold: float,
+) -> Evidence:
+    """Say why, from the run up to `at_ms`.
+
+    Args:
+        rule: the rule that speaks.
+        state: its state, for the baseline.
+        run: what came in since the onset.
+        at_ms: end of the bin that caused the transition.
+        weights: how the bets are mixed, adding up to 1; [bets].
+        log_e: log of the e-value; None for a rule without one.
+        threshold: what the e-value, or the share, had to reach.
+    """
+    usual = baselines.share(state.baseline, rule.baseline)
+    usual_votes = state.baseline.votes + rule.baseline.prior_votes
+    warm = baselines.is_warm(state.baseline, rule.baseline)
+    share = run.negative / run.votes if run.votes else 0.0
+    low, high = baselines.interval(share, run.votes)
+    usual_low, usual_high = baselines.interval(usual, usual_votes)
+    total = _mixed(weights, run.terms)
+    ranked = sorted(run.top, key=lambda item: (-_mixed(weights, item.terms), item.vote.at_ms, item.story))
+    return Evidence(
+        signal=rule.signal,
+        observed=Observed(
+            share=_rounded(share),
+            low=_rounded(low),
+            high=_rounded(high),
+            votes=run.votes,
+            messages=run.messages,
+            stories=run.votes,
+            sources=len(run.sources),
+            authors=len(run.authors),
+            window_start=from_ms(run.onset_ms),
+            window_end=from_ms(at_ms),
+        ),
+        baseline=Baseline(
+            share=_rounded(usual),
+            low=_rounded(usual_low),
+            high=_rounded(usual_high),
+            margin=rule.margin,
+            votes=_rounded(state.baseline.votes),
+            warm=warm,
+        ),
+        e_value=None if log_e is None else _rounded(math.exp(log_e)),
+        threshold=threshold,
+        in_words=_in_words(log_e),
+        onset=from_ms(run.onset_ms),
+        delay_s=(at_ms - run.onset_ms) / 1000,
+        topics=_topic_shares(run, weights, total),
+        counterfactual=_without_the_strongest(ranked, weights, log_e, threshold),
+        messages=tuple(_shown(item, weights, total) for item in ranked),
+        quality=Quality(late=run.late, truncated=run.truncated, clamped=run.clamped, capped=run.capped, warm=warm),
+    )
+
+
+def _mixed(weights: Sequence[float], terms: Sequence[float]) -> float:
+    return math.fsum(weight * term for weight, term in zip(weights, terms, strict=True)) if terms else 0.0
+
+
+def _rounded(value: float) -> float:
+    """Six significant digits: more is noise, and reads badly."""
+    return float(f"{value:.6g}")
+
+
+def _topic_shares(run: Run, weights: Sequence[float], total: float) -> dict[str, float]:
+    if total <= 0:
+        return {}
+    shares = {topic: _mixed(weights, terms) / total for topic, terms in run.topics.items()}
+    return {topic: _rounded(value) for topic, value in sorted(shares.items(), key=lambda kv: (-kv[1], kv[0]))}
+
+
+def _without_the_strongest(
+    ranked: Sequence[StoryItem], weights: Sequence[float], log_e: float | None, threshold: float
+) -> Counterfactual | None:
+    """Take the strongest story's log evidence off the e-value.
+
+    Exact for the bets' product; of the Shiryaev-Roberts sum it takes too much, so that "would still fire" errs on the
+    side of no.
+    """
+    if log_e is None or not ranked:
+        return None
+    e_value = math.exp(log_e - max(0.0, _mixed(weights, ranked[0].terms)))
+    return Counterfactual(e_value=_rounded(e_value), fires=e_value >= threshold)
+
+
+def _shown(item: StoryItem, weights: Sequence[float], total: float) -> EvidenceMessage:
+    vote = item.vote
+    text = vote.text if len(vote.text) <= TEXT_CHARS else vote.text[: TEXT_CHARS - 1].rstrip() + "…"
+    return EvidenceMessage(
+        message_id=vote.message_id,
+        text=text,
+        source=vote.source,
+        published_at=from_ms(vote.at_ms),
+        negative=vote.negative,
+        contribution=_rounded(_mixed(weights, item.terms) / total) if total > 0 else 0.0,
+        copies=item.copies,
+        story=item.story,
+        topic=vote.topic,
+        author=vote.author,
+        title=vote.title,
+        url=vote.url,
+    )
+
+
+def _in_words(log_e: float | None) -> str:
+    """The e-detector's bound as a sentence: an e-value of n comes by chance at most once in n minutes of activity."""
+    if log_e is None:
+        return "a plain threshold was passed; no statement about chance"
+    days = math.exp(min(log_e, 700.0)) / _MINUTES_PER_DAY
+    if days < 1:
+        return "by chance, a rise like this comes more than once a day at this company"
+    if days < 365:
+        return f"by chance, a rise like this comes at most once in about {days:.0f} days at this company"
+    years = days / 365.25
+    if years < 100:
+        return f"by chance, a rise like this comes at most once in about {years:.0f} years at this company"
+    return "by chance, a rise like this comes at most once in more than 100 years at this company"

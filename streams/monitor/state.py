@@ -1,0 +1,147 @@
+"""What is remembered per entity, and how it is written down.
+
+Plain structs with a schema version, as MessagePack. All of it is bounded: counts are numbers, sets have a cap, and of
+the stories behind an alert only the strongest few keep their texts. What changes with every message of a day (ids,
+stories, authors) is kept apart in hourly chunks, see `streams.monitor.horizon`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from streams.monitor.baseline import BaselineState
+from streams.records import Evidence, Severity
+
+SCHEMA = 1
+TOP_STORIES = 8
+"""Stories of an alert that are kept with their texts."""
+SET_LIMIT = 512
+"""Sources and authors are counted exactly up to this many."""
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A mention that waits for its bin to close, with what evidence needs of it."""
+
+    at_ms: int
+    message_id: str
+    source: str
+    negative: float
+    topic: str
+    text: str
+    model: str
+    title: str | None = None
+    author: str | None = None
+    url: str | None = None
+    truncated: bool = False
+    clamped: bool = False
+
+
+class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A story behind the evidence, shown by its first message."""
+
+    story: str
+    vote: Vote
+    terms: tuple[float, ...]
+    """Log evidence per bet."""
+    copies: int = 1
+
+
+class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All that came in since the onset: what an alert shows."""
+
+    onset_ms: int
+    messages: int = 0
+    votes: int = 0
+    negative: float = 0.0
+    """Sum of P(negative) over the effective votes."""
+    sources: set[str] = msgspec.field(default_factory=set)
+    authors: set[str] = msgspec.field(default_factory=set)
+    terms: list[float] = msgspec.field(default_factory=list)
+    """Log evidence per bet, summed over the votes."""
+    topics: dict[str, list[float]] = msgspec.field(default_factory=dict)
+    """The same per topic."""
+    top: list[StoryItem] = msgspec.field(default_factory=list)
+    truncated: int = 0
+    clamped: int = 0
+    capped: int = 0
+    late: int = 0
+    models: set[str] = msgspec.field(default_factory=set)
+
+
+LifeState = Literal["inactive", "pending", "firing"]
+
+
+class Life(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where an alert stands in its life."""
+
+    state: LifeState = "inactive"
+    alert_id: str = ""
+    transition: int = -1
+    """Number of the last record that was written of this alert."""
+    opened_ms: int = 0
+    """Start of the bin in which it left `inactive`."""
+    holding_since_ms: int | None = None
+    """Since when the condition holds without a break."""
+    fired_ms: int = 0
+    calm_since_ms: int | None = None
+    severity: Severity = "info"
+    evidence: Evidence | None = None
+    """Evidence of its last record that was not its end."""
+    cooldown_until_ms: int = 0
+    last_severity: Severity = "info"
+    suppressed: int = 0
+    """Firings that a cooldown kept back."""
+
+
+class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One rule's memory of one entity."""
+
+    rule_version: str
+    baseline: BaselineState = msgspec.field(default_factory=BaselineState)
+    life: Life = msgspec.field(default_factory=Life)
+    run: Run | None = None
+    logs: list[float] = msgspec.field(default_factory=list)
+    """e-detector: log e-value per bet."""
+    cusum: float = 0.0
+    """e-detector: CUSUM of the onset bet; the onset is where it last left zero."""
+    recent_votes: float = 0.0
+    recent_negative: float = 0.0
+    recent_ms: int = 0
+    """e-detector: votes and P(negative) with a short half-life, to see that it is over."""
+    window: list[tuple[int, int, float]] = msgspec.field(default_factory=list)
+    """threshold: (bin start, votes, sum of P(negative)) of the window's bins."""
+
+
+class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Everything about one entity but its hourly chunks."""
+
+    entity: str
+    offset: int = -1
+    """Last offset of the mentions log that was absorbed: a record read again changes nothing."""
+    open: list[Vote] = msgspec.field(default_factory=list)
+    """Mentions in bins that have not closed."""
+    late: int = 0
+    """Mentions that came after their bin had closed."""
+    rules: dict[str, RuleState] = msgspec.field(default_factory=dict)
+    """By rule name."""
+    schema: int = SCHEMA
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(EntityState)
+
+
+def encode_state(state: EntityState) -> bytes:
+    """Write an entity's state; equal states are equal bytes."""
+    return _encoder.encode(state)
+
+
+def decode_state(data: bytes) -> EntityState | None:
+    """Read an entity's state; None if it is of another schema and must be set aside, never misread."""
+    try:
+        state = _decoder.decode(data)
+    except msgspec.DecodeError:
+        return None
+    return state if state.schema == SCHEMA else None

@@ -1,0 +1,344 @@
+"""Stories: which mentions of one entity are copies of one another.
+
+A message joins the closest story whose *first* message lies within the horizon before it. The anchor is the first
+message, not the last copy: a chain of reposts can neither keep a story alive for ever nor drift, word by word, into
+another one; and as copies leave no trace in the state, the state is exact, small, and written only for new stories.
+
+The index is a function of the stories it holds, never of the order in which they came to it, so one restored from its
+chunks goes on exactly as the one that was saved would have. No clock is read: time is the messages' own.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left, insort
+from collections import Counter
+from typing import Final, NamedTuple
+
+import msgspec
+import xxhash
+
+from streams.monitor.fingerprint import (
+    MAX_KEYS,
+    MAX_TOKENS,
+    Fingerprint,
+    difference,
+    edge_allowed_half_words,
+    edits_allowed_half_words,
+    fingerprint,
+    index_keys,
+)
+
+CHUNK_VERSION: Final = 1
+HOUR_S: Final = 3600
+_HOUR_MS: Final = 3_600_000
+
+_MAX_VERIFIED: Final = 16
+"""Candidates compared word by word for one message: those that share the most pairs of words."""
+_MAX_POSTINGS: Final = 4096
+"""Index entries read for one message; beyond it the commonest pairs of words are left out, the rarest say most."""
+
+
+class Assignment(NamedTuple):
+    """The story of a message."""
+
+    story: str
+    """16 hexadecimal digits, a hash of the first message's id; unique within the entity."""
+    copy: bool
+    """The message repeats an earlier one."""
+    first_message_id: str
+    """The message that opened the story; the message's own id if it is no copy."""
+
+
+class _Story(NamedTuple):
+    """A story is its first message."""
+
+    at_ms: int
+    message_id: str
+    tokens: tuple[int, ...]
+
+
+class _Chunk(msgspec.Struct, array_like=True, frozen=True):
+    """The stories of one hour as saved: column by column, tokens as little-endian 32-bit words."""
+
+    version: int
+    hour: int
+    offsets_ms: list[int]
+    message_ids: list[str]
+    lengths: list[int]
+    tokens: bytes
+
+
+class _ChunkVersion(msgspec.Struct, array_like=True, frozen=True):
+    """The part of a chunk that every version has."""
+
+    version: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_version = msgspec.msgpack.Decoder(_ChunkVersion).decode
+_decode_chunk = msgspec.msgpack.Decoder(_Chunk).decode
+
+
+class StoryIndex:
+    """The stories of one entity.
+
+    Feed it in the order of (published_at, message_id): two indexes fed the same messages in the same order answer the
+    same, saved and restored in between or not.
+
+    Args:
+        horizon_s: how long after its first message a story takes copies.
+        max_stories: stories held; beyond it the oldest goes first.
+
+    Raises:
+        ValueError: one of the two is not positive.
+    """
+
+    def __init__(self, horizon_s: float = 86_400, max_stories: int = 4096) -> None:
+        if horizon_s <= 0 or max_stories <= 0:
+            msg = f"horizon_s and max_stories must be greater than 0, not {horizon_s} and {max_stories}"
+            raise ValueError(msg)
+        self._horizon_ms = round(horizon_s * 1000)
+        self._max_stories = max_stories
+        self._stories: dict[int, _Story] = {}
+        self._next = 0
+        self._ages: list[tuple[int, str, int]] = []  # (at_ms, message_id, number), oldest first
+        self._hours: dict[int, set[int]] = {}
+        self._dirty: set[int] = set()
+        self._exact: dict[tuple[int, ...], int] = {}
+        self._postings: dict[int, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._stories)
+
+    def assign(self, text: str | Fingerprint, *, message_id: str, at_s: float) -> Assignment:
+        """Find the message's story, or open one.
+
+        A text without a word (a bare link) is always a story of its own, and is not remembered.
+
+        Args:
+            text: the mention's text, or its fingerprint.
+            message_id: unique within the entity.
+            at_s: when it was published, in seconds since the epoch; counted in whole milliseconds.
+        """
+        tokens = (fingerprint(text) if isinstance(text, str) else text).tokens
+        at_ms = round(at_s * 1000)
+        if not tokens:
+            return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
+        keys = index_keys(tokens)
+        found = self._find(tokens, keys, at_ms)
+        if found is not None:
+            return Assignment(_story_id(found.message_id), copy=True, first_message_id=found.message_id)
+        self._dirty.add(self._add(_Story(at_ms, message_id, tokens), keys))
+        self._evict()
+        return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
+
+    def hours(self) -> list[int]:
+        """The hours held (whole hours since the epoch of stories' first messages), ascending."""
+        return sorted(self._hours)
+
+    def dirty_hours(self) -> set[int]:
+        """The hours whose chunk has changed since the last `clean`."""
+        return set(self._dirty)
+
+    def clean(self) -> None:
+        """Note that every dirty hour has been saved."""
+        self._dirty.clear()
+
+    def chunk(self, hour: int) -> bytes:
+        """The stories of an hour, to be saved; equal stories are equal bytes.
+
+        Raises:
+            ValueError: the hour is not held.
+        """
+        if hour not in self._hours:
+            msg = f"hour {hour} holds no stories: ask for one of hours() or dirty_hours()"
+            raise ValueError(msg)
+        stories = sorted(self._stories[number] for number in self._hours[hour])
+        packed = array("I", [token for story in stories for token in story.tokens])
+        return _encode(
+            _Chunk(
+                version=CHUNK_VERSION,
+                hour=hour,
+                offsets_ms=[story.at_ms - hour * _HOUR_MS for story in stories],
+                message_ids=[story.message_id for story in stories],
+                lengths=[len(story.tokens) for story in stories],
+                tokens=_little_endian(packed).tobytes(),
+            )
+        )
+
+    def load_chunk(self, hour: int, data: bytes) -> None:
+        """Take back what `chunk` gave; hours may come in any order.
+
+        Raises:
+            ValueError: the bytes are no chunk of this hour, a newer version wrote them, or the hour is held already.
+        """
+        if hour in self._hours:
+            msg = f"hour {hour} is held already: load chunks into a new StoryIndex"
+            raise ValueError(msg)
+        stories = _decode_stories(hour, data)
+        self._hours[hour] = set()
+        for story in stories:
+            self._add(story, index_keys(story.tokens))
+        self._evict()
+
+    def expire(self, before_s: float) -> list[int]:
+        """Forget the hours that end at or before a time, and say which, so that their chunks can be deleted.
+
+        An hour that reaches beyond it is kept whole: what is too old in it takes no copies anyway.
+        """
+        before_ms = round(before_s * 1000)
+        gone = sorted(hour for hour in self._hours if (hour + 1) * _HOUR_MS <= before_ms)
+        for hour in gone:
+            for number in sorted(self._hours[hour]):
+                self._remove(number)
+            del self._hours[hour]
+            self._dirty.discard(hour)
+        return gone
+
+    def _find(self, tokens: tuple[int, ...], keys: set[int], at_ms: int) -> _Story | None:
+        """The closest story within the horizon; of equally close ones the earliest, then the smallest id."""
+        exact = self._exact.get(tokens)
+        if exact is not None and self._is_open(self._stories[exact], at_ms):
+            return self._stories[exact]
+        closest: tuple[int, _Story] | None = None
+        for story in self._candidates(tokens, keys, at_ms):
+            distance = difference(story.tokens, tokens)
+            if distance is not None and (closest is None or (distance, story) < closest):
+                closest = (distance, story)
+        return closest[1] if closest is not None else None
+
+    def _is_open(self, story: _Story, at_ms: int) -> bool:
+        return 0 <= at_ms - story.at_ms <= self._horizon_ms
+
+    def _candidates(self, tokens: tuple[int, ...], keys: set[int], at_ms: int) -> list[_Story]:
+        """Stories that share enough pairs of words to be worth a comparison, at most `_MAX_VERIFIED`."""
+        postings = [posting for key in keys if (posting := self._postings.get(key))]
+        repeated = len(tokens) - 1 - len(keys) if len(keys) < MAX_KEYS else 0
+        needed = max(1, _SHARED_KEYS[len(tokens)] - repeated)
+        if len(postings) < needed:
+            return []
+        if sum(map(len, postings)) > _MAX_POSTINGS:
+            kept = _rarest(postings)
+            needed = max(1, needed - (len(postings) - len(kept)))
+            postings = kept
+        shared: Counter[int] = Counter()
+        for posting in postings:
+            shared.update(posting)
+        found = [
+            (-count, story)
+            for number, count in shared.items()
+            if count >= needed and self._is_open(story := self._stories[number], at_ms)
+        ]
+        if len(found) > _MAX_VERIFIED:
+            found = sorted(found)[:_MAX_VERIFIED]
+        return [story for _, story in found]
+
+    def _add(self, story: _Story, keys: set[int]) -> int:
+        """Hold a story, and return its hour."""
+        number, self._next = self._next, self._next + 1
+        self._stories[number] = story
+        insort(self._ages, (story.at_ms, story.message_id, number))
+        hour = story.at_ms // _HOUR_MS
+        self._hours.setdefault(hour, set()).add(number)
+        same = self._exact.get(story.tokens)
+        if same is None or self._stories[same] < story:
+            self._exact[story.tokens] = number
+        for key in keys:
+            self._postings.setdefault(key, []).append(number)
+        return hour
+
+    def _evict(self) -> None:
+        """Drop the oldest stories beyond `max_stories`; their hours stay, emptier, until they expire."""
+        while len(self._stories) > self._max_stories:
+            at_ms, _, number = self._ages[0]
+            hour = at_ms // _HOUR_MS
+            self._remove(number)
+            self._hours[hour].discard(number)
+            self._dirty.add(hour)
+
+    def _remove(self, number: int) -> None:
+        """Forget a story everywhere but in its hour."""
+        story = self._stories[number]
+        age = bisect_left(self._ages, (story.at_ms, story.message_id, number))
+        del self._ages[age]
+        if self._exact[story.tokens] == number:
+            del self._exact[story.tokens]
+        for key in index_keys(story.tokens):
+            posting = self._postings[key]
+            posting.remove(number)
+            if not posting:
+                del self._postings[key]
+        del self._stories[number]
+
+
+def _rarest(postings: list[list[int]]) -> list[list[int]]:
+    """The shortest posting lists, up to `_MAX_POSTINGS` entries, but at least one list.
+
+    Lists of the length at which the bound falls are all left out, so that ties do not depend on an order.
+    """
+    postings = sorted(postings, key=len)
+    total = 0
+    for index, posting in enumerate(postings):
+        total += len(posting)
+        if total > _MAX_POSTINGS:
+            bound = len(posting)
+            kept = [kept for kept in postings[:index] if len(kept) < bound]
+            return kept or [min(postings, key=lambda posting: (len(posting), sorted(posting)))]
+    return postings
+
+
+def _story_id(message_id: str) -> str:
+    return xxhash.xxh3_64_hexdigest(message_id.encode())
+
+
+def _little_endian(words: array[int]) -> array[int]:
+    """The same words in little-endian order, whatever the machine's own."""
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def _decode_stories(hour: int, data: bytes) -> list[_Story]:
+    """The stories of a saved chunk; raises ValueError."""
+    try:
+        version = _decode_version(data).version
+        if version != CHUNK_VERSION:
+            msg = f"version {version}, but this Squall reads version {CHUNK_VERSION}: use the one that wrote it"
+            raise ValueError(msg)
+        chunk = _decode_chunk(data)
+        packed = array("I")
+        packed.frombytes(chunk.tokens)
+    except (msgspec.MsgspecError, ValueError) as error:
+        msg = f"story chunk of hour {hour} cannot be read: {error}"
+        raise ValueError(msg) from error
+    if chunk.hour != hour or sum(chunk.lengths) != len(packed):
+        msg = f"story chunk of hour {hour} is damaged: it says hour {chunk.hour}, {len(packed)} tokens"
+        raise ValueError(msg)
+    tokens = _little_endian(packed).tolist()
+    stories, start = [], 0
+    for offset_ms, message_id, length in zip(chunk.offsets_ms, chunk.message_ids, chunk.lengths, strict=True):
+        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, tuple(tokens[start : start + length])))
+        start += length
+    return stories
+
+
+def _shared_keys(tokens: int) -> int:
+    """Pairs of words that a text surely shares with a story it may join.
+
+    The shorter of the two has n tokens, at least as many as leave the rest to the edges; each changed word spoils two
+    of its n - 1 pairs. Words and characters differ in what is allowed, the lesser answer holds for both.
+    """
+    if tokens > MAX_KEYS:
+        return MAX_KEYS // 4  # a sketch: copies share two thirds of it, give or take four
+    needed = tokens
+    for half_words in (1, 2):
+        for n in range(1, tokens + 1):
+            if n + edge_allowed_half_words(n * half_words) // half_words >= tokens:
+                edits = edits_allowed_half_words(n * half_words) // half_words
+                needed = min(needed, n - 1 - 2 * edits)
+    return max(1, needed)
+
+
+_SHARED_KEYS: Final = tuple(_shared_keys(tokens) for tokens in range(MAX_TOKENS + 1))
