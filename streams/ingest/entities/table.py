@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 from rapidfuzz import process
-from rapidfuzz.distance import DamerauLevenshtein
+from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
 from streams.errors import InputError
 from streams.ingest.entities.fold import fold
@@ -68,13 +68,13 @@ class EntityTable:
 
     def nearest(self, symbol: str) -> Entity | None:
         """The company whose symbol is most like an unknown one, or None if nothing is alike."""
-        best = process.extractOne(
-            normal_symbol(symbol),
-            sorted(self._by_symbol),
-            scorer=DamerauLevenshtein.normalized_similarity,
-            score_cutoff=0.5,
-        )
-        return self._by_symbol[best[0]] if best else None
+        wanted = normal_symbol(symbol)
+        slips = DamerauLevenshtein.normalized_similarity
+        alike = process.extract(wanted, sorted(self._by_symbol), scorer=slips, score_cutoff=0.5, limit=20)
+        if not alike:
+            return None
+        best = max(alike, key=lambda found: (found[1], JaroWinkler.similarity(wanted, found[0])))
+        return self._by_symbol[best[0]]
 
     def merged(self, others: Iterable[EntityTable]) -> EntityTable:
         """This table and others in one; for a symbol that several hold, later ones add names to the first."""
