@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import xxhash
@@ -16,6 +17,8 @@ from rapidfuzz.distance import Levenshtein
 
 MAX_TOKENS: Final = 64
 """Of a longer text the first 64 tokens are kept: headline and lead, which copies of an article share."""
+_MAX_CHARACTERS: Final = 4096
+"""What lies beyond holds none of the first 64 tokens of any text that people write."""
 MAX_KEYS: Final = 32
 """Of more distinct bigrams the 32 smallest are kept: a bottom-k sketch (Broder, 1997), which copies share too."""
 MIN_HALF_WORDS: Final = 8
@@ -86,7 +89,7 @@ _NOISE: Final = re.compile(
     r"https?:\S*|\bwww\.\S+|\bpic\.twitter\.com/\S+|\bt\.co/\S+|[@＠]\w+:?|\bh(?:t(?:tps?)?)?(?:…|\.\.\.)\s*$"
 )
 # A post that is cut off ends in a part of a word, which is no word.
-_CUT_OFF: Final = re.compile(rf"[^\s{_CJK}]*(?:…|\.\.\.)\s*$")
+_CUT_OFF: Final = re.compile(rf"[^\s{_CJK}]{{0,40}}(?:…|\.\.\.)\s*$")
 _PREFIX: Final = re.compile(
     r"[\W_]*(?<!\$)\b(?:"
     r"(?:rt|mt|icymi|jus?t in|breaking(?: news)?|refile|rpt|wrapup|快讯|突发|转发|更新|独家)\b(?:\s*\d+\s*[-–—:])?"
@@ -95,14 +98,15 @@ _PREFIX: Final = re.compile(
     r")[\s:：\-–—|!\]】]*"
 )
 _SOURCE: Final = (
-    r"(?:reuters|rtrs|bloomberg|bbg|cnbc|wsj|ft|ap|afp|dj|dow jones|nikkei|sources?|marketwatch|barron'?s|nyt|bbc|cnn|"
-    r"politico|axios|yahoo finance|y finance|seeking alpha|benzinga|globe ?newswire|business ?wire|pr ?newswire|[a-z]{2})"
+    r"(?:reuters|rtrs|bloomberg|bbg|cnbc|wsj|ft|ap|afp|dj|dow jones|nikkei|sources?|marketwatch|barron'?s|nyt|bbc|"
+    r"cnn|politico|axios|yahoo finance|y finance|seeking alpha|benzinga|globe ?newswire|business ?wire|"
+    r"pr ?newswire|[a-z]{2})"
 )
 _SOURCE_TAG: Final = re.compile(
     rf"(?:\s[-–—|]\s*(?:the\s+)?{_SOURCE}|\bvia(?:\s+[^\W\d_][\w.&']*){{0,3}}|\({_SOURCE}\))[\s.]*$"
 )
 _TOKEN: Final = re.compile(
-    rf"[{_CJK}]|\$[a-z][a-z0-9]*(?:\.[a-z]+)?|\d+(?:[.,]\d+)*(?:[^\W{_CJK}]+|%)?|[^\W{_CJK}]+(?:['’.][^\W{_CJK}]+)*"
+    rf"[{_CJK}]|\$[a-z][a-z0-9_]*(?:\.[a-z]+)?|\d+(?:[.,]\d+)*(?:[^\W{_CJK}]+|%)?|[^\W{_CJK}]+(?:['’.][^\W{_CJK}]+)*"
 )
 
 
@@ -120,7 +124,7 @@ class Fingerprint(NamedTuple):
 
 def fingerprint(text: str) -> Fingerprint:
     """Take the fingerprint of a text; a text without a word (a bare link) has no tokens."""
-    return Fingerprint(tuple(map(_token, _words(text.casefold())[:MAX_TOKENS])))
+    return Fingerprint(tuple(map(_token, _words(text[:_MAX_CHARACTERS].casefold())[:MAX_TOKENS])))
 
 
 def _words(text: str) -> list[str]:
@@ -169,8 +173,7 @@ _KINDS: Final = {
 def index_keys(tokens: tuple[int, ...]) -> set[int]:
     """Hashes of adjacent pairs of tokens, the `MAX_KEYS` smallest of them."""
     keys = {
-        ((left * _SPREAD_LEFT ^ right * _SPREAD_RIGHT) * _SPREAD_SUM >> 7) & _MASK
-        for left, right in zip(tokens, tokens[1:], strict=False)
+        ((left * _SPREAD_LEFT ^ right * _SPREAD_RIGHT) * _SPREAD_SUM >> 7) & _MASK for left, right in pairwise(tokens)
     }
     return keys if len(keys) <= MAX_KEYS else set(sorted(keys)[:MAX_KEYS])
 
@@ -196,9 +199,9 @@ def edge_allowed_half_words(length: int) -> int:
 def difference(first: tuple[int, ...], second: tuple[int, ...]) -> int | None:
     """How far apart two texts of one story are, in half words; None if they are different stories.
 
-    A changed word counts fully, a changed filler, date or character half. Words added at the start or the end (a prefix, a comment, a
-    source) are free up to `edge_allowed_half_words`. A figure, a date, a cashtag or a direction that each text has and
-    the other lacks makes them different stories, whatever else they share.
+    A changed word counts fully, a changed filler, date or character half. Words added at the start or the end (a
+    prefix, a comment, a source) are free up to `edge_allowed_half_words`. A figure, a date, a cashtag or a direction
+    that each text has and the other lacks makes them different stories, whatever else they share.
     """
     if first == second:
         return 0
@@ -211,7 +214,8 @@ def difference(first: tuple[int, ...], second: tuple[int, ...]) -> int | None:
     if Levenshtein.distance(first, second, score_cutoff=limit) > limit:
         return None
     inner = edge = 0
-    for tag, at_first, at_second in Levenshtein.editops(first, second).as_list():
+    for edit in Levenshtein.editops(first, second):
+        tag, at_first, at_second = edit.tag, edit.src_pos, edit.dest_pos
         if tag == "insert":
             cost, outside = _COSTS[second[at_second] & _KIND_MASK], at_first in (0, len(first))
         else:

@@ -313,7 +313,9 @@ def _decode_stories(hour: int, data: bytes) -> list[_Story]:
     except (msgspec.MsgspecError, ValueError) as error:
         msg = f"story chunk of hour {hour} cannot be read: {error}"
         raise ValueError(msg) from error
-    if chunk.hour != hour or sum(chunk.lengths) != len(packed):
+    columns = {len(chunk.offsets_ms), len(chunk.message_ids), len(chunk.lengths)}
+    whole = len(columns) == 1 and sum(chunk.lengths) == len(packed) and min(chunk.lengths, default=1) > 0
+    if chunk.hour != hour or not whole or not all(0 <= offset < _HOUR_MS for offset in chunk.offsets_ms):
         msg = f"story chunk of hour {hour} is damaged: it says hour {chunk.hour}, {len(packed)} tokens"
         raise ValueError(msg)
     tokens = _little_endian(packed).tolist()
