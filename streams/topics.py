@@ -46,6 +46,10 @@ class Topic:
     replication_factor: int
     configs: Mapping[str, str] = field(default_factory=dict)
     """Kafka's own keys; what is not named is left to the cluster."""
+    partitions_setting: str | None = None
+    """The setting that `partitions` comes from; None where the design fixes it."""
+    may_grow: bool = False
+    """More partitions can be added to the topic while it holds records."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,14 @@ def design(settings: Settings) -> tuple[Topic, ...]:
     messages = history | {"retention.ms": str(MESSAGES_KEPT_MS), "max.message.bytes": str(MESSAGE_BATCH_BYTES)}
     dead = history | {"max.message.bytes": str(DEAD_LETTER_BATCH_BYTES)}
     many, keyed = topics.message_partitions, topics.mention_partitions
+    of_messages, of_mentions = "topics.message_partitions", "topics.mention_partitions"
     return (
-        Topic(topics.messages, "messages as publishers send them", many, copies, messages),
-        Topic(topics.mentions, "scored mentions: the history", keyed, copies, history),
-        Topic(topics.alerts, "alerts and what became of them", keyed, copies, history),
-        Topic(topics.labels, "verdicts and labels", 1, copies, kept),
-        Topic(topics.dead_letters, "refused records, with the reason", many, copies, dead),
-        Topic(topics.control, "models, silences and rules", 1, copies, kept),
+        Topic(topics.messages, "messages as sent", many, copies, messages, of_messages, may_grow=True),
+        Topic(topics.mentions, "scored mentions", keyed, copies, history, of_mentions),
+        Topic(topics.alerts, "alerts", keyed, copies, history, of_mentions),
+        Topic(topics.labels, "verdicts", 1, copies, kept),
+        Topic(topics.dead_letters, "refused records", many, copies, dead, of_messages, may_grow=True),
+        Topic(topics.control, "models, rules", 1, copies, kept),
     )
 
 
@@ -247,9 +252,7 @@ def differences(topic: Topic, partitions: int, replication_factor: int, configs:
         configs: as found, by Kafka's key; a key that is not there counts as unknown to the cluster.
     """
     if partitions != topic.partitions:
-        more = f"kafka-topics --alter --topic {topic.name} --partitions {topic.partitions}, with all workers stopped"
-        fewer = f"set topics.*_partitions to {partitions}: Kafka cannot take partitions away"
-        mend = more if partitions < topic.partitions else fewer
+        mend = _mend_partitions(topic, partitions)
         yield Drift(topic.name, "partitions", str(topic.partitions), str(partitions), mend)
     if replication_factor != topic.replication_factor:
         mend = f"kafka-reassign-partitions, or set topics.replication_factor to {replication_factor}"
@@ -260,6 +263,18 @@ def differences(topic: Topic, partitions: int, replication_factor: int, configs:
         if found != expected:
             mend = f"kafka-configs --alter --topic {topic.name} --add-config {key}={expected}"
             yield Drift(topic.name, key, expected, found, mend)
+
+
+def _mend_partitions(topic: Topic, found: int) -> str:
+    if topic.partitions_setting is None:
+        return f"make {topic.name} anew: it must have one partition, and Kafka cannot take partitions away"
+    if topic.may_grow and found < topic.partitions:
+        return (
+            f"stop the workers, then: kafka-topics --alter --topic {topic.name} --partitions {topic.partitions} "
+            f"(or set {topic.partitions_setting} to {found})"
+        )
+    why = "Kafka cannot take partitions away" if topic.may_grow else "an entity's state stays on its partition"
+    return f"set {topic.partitions_setting} to {found}: {why}"
 
 
 def _require_a_listener(servers: tuple[str, ...], timeout_s: float) -> None:

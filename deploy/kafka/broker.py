@@ -68,7 +68,7 @@ class LocalBroker:
         self.data_dir = data_dir.absolute()
         self.port = port
         self.files = BrokerFiles(self.data_dir)
-        self._note = note
+        self.note = note
 
     @property
     def bootstrap(self) -> str:
@@ -98,8 +98,8 @@ class LocalBroker:
                 raise BrokerError(msg)
             if record is None:
                 self._refuse_taken_port()
-                runtime = find_runtime(self._note)
-                self._note(f"Starting Apache Kafka on {self.bootstrap}")
+                runtime = find_runtime(self.note)
+                self.note(f"Starting Apache Kafka on {self.bootstrap}")
                 record = launch.launch(runtime, self.data_dir, self.port, free_port())
                 record.write(self.files.record)
             self._wait_ready(record, timeout_s)

@@ -73,10 +73,24 @@ def test_each_difference_says_what_was_expected_and_found_and_how_to_mend_it() -
     assert drifts["compression.type"].found == "unknown to this cluster"
 
 
-def test_too_many_partitions_are_mended_in_the_settings_as_kafka_cannot_take_them_away() -> None:
-    topic = by_name(Settings())["messages"]
-    (drift,) = differences(topic, 9, 1, topic.configs)
-    assert "topics.*_partitions to 9" in drift.mend
+@pytest.mark.parametrize(
+    ("name", "found", "words"),
+    [
+        (
+            "messages",
+            2,
+            "kafka-topics --alter --topic squall.messages --partitions 4 (or set topics.message_partitions",
+        ),
+        ("messages", 9, "set topics.message_partitions to 9: Kafka cannot take partitions away"),
+        ("mentions", 2, "set topics.mention_partitions to 2: an entity's state stays on its partition"),
+        ("mentions", 9, "set topics.mention_partitions to 9: an entity's state stays on its partition"),
+        ("control", 3, "make squall.control anew: it must have one partition"),
+    ],
+)
+def test_a_wrong_number_of_partitions_is_mended_without_harm(name: str, found: int, words: str) -> None:
+    topic = by_name(Settings())[name]
+    (drift,) = differences(topic, found, 1, topic.configs)
+    assert words in drift.mend
 
 
 @pytest.mark.broker
