@@ -64,8 +64,11 @@ def read_bin(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, start_m
     return reading
 
 
-def after_firing(rule: Rule, state: RuleState) -> None:
-    """Reset the evidence that was spent on an alert, or on one that a cooldown kept back."""
+def spend_evidence(rule: Rule, state: RuleState) -> None:
+    """Start from nothing after an alert, after its end, and after one that a cooldown kept back.
+
+    Without the reset at the end, what had gathered while it fired would raise the next alert on a handful of votes.
+    """
     if rule.is_e_detector:
         state.logs = e_detector.fresh()
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streams.monitor.bins import BIN_MS, bin_start, from_ms
-from streams.monitor.detect import Ballot, Reading, after_end, after_firing, read_bin
+from streams.monitor.detect import Ballot, Reading, after_end, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
 from streams.monitor.rules import Rule, fill
@@ -95,8 +95,8 @@ def _apply(
         _alert(rule, memory, entity, context, reading, state=state, labels=labels, at_ms=start_ms + BIN_MS)
         for state in written
     ]
-    if "firing" in written or memory.life.suppressed > suppressed:
-        after_firing(rule, memory)
+    if "firing" in written or "resolved" in written or memory.life.suppressed > suppressed:
+        spend_evidence(rule, memory)
     if "resolved" in written or "inactive" in written:
         after_end(memory)
     return alerts
