@@ -1,0 +1,1 @@
+"""The demonstration: invented companies, invented messages, planted incidents."""
