@@ -99,8 +99,8 @@ class Decoder:
                 "too_large", f"{len(value)} bytes, at most {self.limits.max_bytes} are read (ingest.max_bytes)"
             )
         raw = decode_message(value)
-        _check_name("bad_id", "id", raw.id, self.limits.max_id_chars)
-        _check_name("bad_source", "source", raw.source, self.limits.max_id_chars)
+        check_name("bad_id", "id", raw.id, self.limits.max_id_chars)
+        check_name("bad_source", "source", raw.source, self.limits.max_id_chars)
         published_at, clamped = self._event_time(raw.published_at, received_at)
         text, title = _text_and_title(raw)
         message = msgspec.structs.replace(
@@ -167,7 +167,12 @@ def _text_and_title(raw: Message) -> tuple[str, str | None]:
     return text, title
 
 
-def _check_name(reason: str, field: str, value: str, max_chars: int) -> None:
+def check_name(reason: str, field: str, value: str, max_chars: int) -> None:
+    """Check an `id` or a `source`: neither empty nor overlong, and without control characters.
+
+    Raises:
+        RecordError: with the given reason.
+    """
     if len(value) > max_chars:
         raise RecordError(reason, f"{field} has {len(value)} characters, at most {max_chars} are allowed")
     if is_blank(value):

@@ -1,0 +1,338 @@
+"""Messages to Kafka, as fast as it takes them or at the pace at which they were published."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol
+
+from kafka import KafkaProducer
+from kafka.codec import has_lz4
+from kafka.errors import KafkaError
+
+from streams.errors import BrokerError, InputError
+from streams.records import Message, encode
+
+log = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT = 10_000
+"""Messages sent and not yet acknowledged. kafka-python 3 bounds neither their number nor their bytes."""
+
+_DELIVERY_TIMEOUT_S = 120.0
+_PROGRESS_EVERY = 200
+
+
+class Delivery(Protocol):
+    """What a producer returns for a message: kafka-python's future."""
+
+    is_done: bool
+
+    def get(self, timeout: float | None = None) -> object:
+        """Wait until the message is acknowledged; raise what went wrong otherwise."""
+        ...
+
+
+class Producer(Protocol):
+    """The part of KafkaProducer that is used here."""
+
+    def send(self, topic: str, value: bytes, key: bytes) -> Delivery:
+        """Hand a message over for sending."""
+        ...
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Send what is waiting and wait for it."""
+        ...
+
+    def close(self, timeout: float | None = None) -> None:
+        """Stop."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublishReport:
+    """What came of a run.
+
+    Args:
+        read: messages that were read and are good.
+        sent: those that Kafka has acknowledged.
+        bad: rows that were no messages.
+        backwards: messages older than the one before.
+        first: least `published_at`; None if there was no message.
+        last: greatest `published_at`.
+        seconds: how long it took.
+    """
+
+    read: int
+    sent: int
+    bad: int
+    backwards: int
+    first: datetime | None
+    last: datetime | None
+    seconds: float
+
+
+def kafka_producer(options: Mapping[str, Any]) -> Producer:
+    """A producer that loses and repeats nothing it was given: all replicas acknowledge, retries are idempotent.
+
+    Args:
+        options: kafka-python client options, such as `bootstrap_servers` and those of TLS and SASL.
+
+    Raises:
+        BrokerError: no broker answers, or it refuses us.
+    """
+    try:
+        return KafkaProducer(  # type: ignore[no-any-return]
+            **{
+                "client_id": "squall-publish",
+                "acks": "all",
+                "enable_idempotence": True,
+                "linger_ms": 20,
+                "batch_size": 262_144,
+                "compression_type": "lz4" if has_lz4() else None,
+                # A topic that the broker makes up has one partition and keeps its records for a week.
+                "allow_auto_create_topics": False,
+                "max_block_ms": 30_000,
+                "delivery_timeout_ms": round(_DELIVERY_TIMEOUT_S * 1_000),
+                **options,
+            }
+        )
+    except KafkaError as error:
+        servers = ", ".join(_listed(options.get("bootstrap_servers", "localhost")))
+        raise BrokerError(
+            f"Kafka at {servers} cannot be reached: {error}. Is it running (`squall broker status`), and are address "
+            "and login right (`squall config show`)?"
+        ) from error
+
+
+def _listed(servers: object) -> list[str]:
+    return [servers] if isinstance(servers, str) else [str(server) for server in servers]  # type: ignore[attr-defined]
+
+
+class Publisher:
+    """Sends messages to one topic, keyed by source, and makes sure that each arrived.
+
+    Use it as a context manager, or call `close`.
+
+    Args:
+        options: kafka-python client options; ignored with a producer of one's own.
+        topic: where to, usually `squall.messages`.
+        producer: instead of one made of `options`.
+        clock: seconds that only go forward.
+        sleep: waits for so many seconds.
+        max_in_flight: messages sent and not yet acknowledged.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        *,
+        topic: str,
+        producer: Producer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> None:
+        if max_in_flight < 1:
+            msg = f"max_in_flight must be at least 1, it is {max_in_flight}"
+            raise ValueError(msg)
+        self._producer = kafka_producer(options) if producer is None else producer
+        self._topic = topic
+        self._clock = clock
+        self._sleep = sleep
+        self._max_in_flight = max_in_flight
+        self._waiting: deque[tuple[Message, Delivery]] = deque()
+        self._acknowledged = 0
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the producer; what is not acknowledged after ten seconds is given up."""
+        try:
+            self._producer.close(timeout=10.0)
+        except KafkaError as error:
+            # Everything that was reported as sent is acknowledged already, so there is nothing left to lose.
+            log.warning("the producer did not close cleanly: %s", error)
+
+    def publish(
+        self,
+        messages: Iterable[Message | InputError],
+        *,
+        speed: float | None = None,
+        on_progress: Callable[[int, datetime], None] | None = None,
+        on_bad: Callable[[InputError], None] | None = None,
+    ) -> PublishReport:
+        """Send all messages and wait until Kafka has them.
+
+        Messages need not be in order of time; one that is older than the message before is sent without waiting, is
+        counted, and the first one is warned of.
+
+        Args:
+            messages: messages, and in the place of a bad row its error.
+            speed: 1.0 is the pace at which they were published, 60.0 an hour a minute; None as fast as possible.
+            on_progress: told from time to time how many were handed over, and the event time reached.
+            on_bad: told each error; without it the first one is raised.
+
+        Raises:
+            BrokerError: a message was not delivered. Those before it were or may be; sending the whole again is
+                safe, since repeats count once.
+            ValueError: a speed that is not greater than 0.
+        """
+        if speed is not None and not speed > 0:
+            msg = f"speed must be greater than 0, it is {speed:g}"
+            raise ValueError(msg)
+        started = self._clock()
+        acknowledged_before = self._acknowledged
+        pace = _Pace(speed, started)
+        tally = _Tally(on_bad)
+        for message in tally.good(messages):
+            delay_s = pace.delay_s(message.published_at, self._clock())
+            if delay_s > 0:
+                self._sleep(delay_s)
+            self._send(message)
+            if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or delay_s > 0):
+                on_progress(tally.count, message.published_at)
+        self._finish()
+        if on_progress is not None and tally.last is not None:
+            on_progress(tally.count, tally.last)
+        return tally.report(sent=self._acknowledged - acknowledged_before, seconds=self._clock() - started)
+
+    def _send(self, message: Message) -> None:
+        # What is done is looked at soon, so that a failure shows at the next message, not 10,000 later.
+        while self._waiting and (self._waiting[0][1].is_done or len(self._waiting) >= self._max_in_flight):
+            self._await_oldest()
+        try:
+            delivery = self._producer.send(self._topic, value=encode(message), key=message.source.encode())
+        except KafkaError as error:
+            raise self._not_delivered(message, error) from error
+        self._waiting.append((message, delivery))
+
+    def _finish(self) -> None:
+        try:
+            self._producer.flush(timeout=_DELIVERY_TIMEOUT_S)
+        except KafkaError as error:
+            if not self._waiting:
+                raise BrokerError(f"{self._topic}: {error}") from error
+            raise self._not_delivered(self._waiting[0][0], error) from error
+        while self._waiting:
+            self._await_oldest()
+
+    def _await_oldest(self) -> None:
+        message, delivery = self._waiting.popleft()
+        try:
+            delivery.get(timeout=_DELIVERY_TIMEOUT_S)
+        except KafkaError as error:
+            raise self._not_delivered(message, error) from error
+        self._acknowledged += 1
+
+    def _not_delivered(self, message: Message, error: KafkaError) -> BrokerError:
+        return BrokerError(
+            f"{self._topic}: message {message.id!r} of {message.source!r} was not delivered: {error}. "
+            f"{self._acknowledged} before it were; publishing all of them again is safe. If the topic is missing: "
+            "`squall topics create`"
+        )
+
+
+def check(
+    messages: Iterable[Message | InputError],
+    *,
+    on_progress: Callable[[int, datetime], None] | None = None,
+    on_bad: Callable[[InputError], None] | None = None,
+) -> PublishReport:
+    """Go through messages as `Publisher.publish` does, and send nothing; `sent` is then 0.
+
+    Raises:
+        InputError: the first bad row, without `on_bad`.
+    """
+    tally = _Tally(on_bad)
+    for message in tally.good(messages):
+        if on_progress is not None and tally.count % _PROGRESS_EVERY == 0:
+            on_progress(tally.count, message.published_at)
+    if on_progress is not None and tally.last is not None:
+        on_progress(tally.count, tally.last)
+    return tally.report(sent=0, seconds=0.0)
+
+
+class _Tally:
+    """Counts what goes by, and takes the errors out."""
+
+    def __init__(self, on_bad: Callable[[InputError], None] | None) -> None:
+        self._on_bad = on_bad
+        self.count = 0
+        self.bad = 0
+        self.backwards = 0
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def good(self, messages: Iterable[Message | InputError]) -> Iterator[Message]:
+        """The messages, each counted."""
+        before: Message | None = None
+        for item in messages:
+            if isinstance(item, InputError):
+                self.bad += 1
+                if self._on_bad is None:
+                    raise item
+                self._on_bad(item)
+                continue
+            if before is not None and item.published_at < before.published_at:
+                self._step_back(before, item)
+            before = item
+            self.count += 1
+            self.first = item.published_at if self.first is None else min(self.first, item.published_at)
+            self.last = item.published_at if self.last is None else max(self.last, item.published_at)
+            yield item
+
+    def _step_back(self, before: Message, message: Message) -> None:
+        self.backwards += 1
+        if self.backwards == 1:
+            log.warning(
+                "times go backwards: message %s of %s is from %s and comes after one from %s",
+                message.id,
+                message.source,
+                message.published_at.isoformat(),
+                before.published_at.isoformat(),
+            )
+
+    def report(self, *, sent: int, seconds: float) -> PublishReport:
+        """What was counted."""
+        return PublishReport(
+            read=self.count,
+            sent=sent,
+            bad=self.bad,
+            backwards=self.backwards,
+            first=self.first,
+            last=self.last,
+            seconds=seconds,
+        )
+
+
+class _Pace:
+    """When a message is due, counted from the first one."""
+
+    def __init__(self, speed: float | None, started: float) -> None:
+        self._speed = speed
+        self._started = started
+        self._origin: datetime | None = None
+
+    def delay_s(self, event_time: datetime, now: float) -> float:
+        """Seconds until the message is due; not above 0 if it is due already."""
+        if self._speed is None:
+            return 0.0
+        if self._origin is None:
+            self._origin = event_time
+            self._started = now
+        due = self._started + (event_time - self._origin).total_seconds() / self._speed
+        return due - now

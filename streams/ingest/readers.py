@@ -1,0 +1,244 @@
+"""Rows of a user's file, one at a time: CSV, TSV, JSON lines, Parquet, text lines; all but Parquet also as .gz.
+
+A bad row does not end the reading: it comes as a Row with an `error`, so that the caller decides whether to go on.
+What concerns the whole file (missing, of unknown type, corrupt) raises InputError.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+import msgspec
+import pyarrow
+from pyarrow import parquet
+
+from streams.errors import InputError
+
+if TYPE_CHECKING:
+    import _csv
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_JSON_LINES = (".jsonl", ".ndjson")
+_PARQUET = (".parquet", ".pq")
+_TEXT = (".txt",)
+_KNOWN = "CSV (.csv, .tsv), JSON lines (.jsonl, .ndjson), Parquet (.parquet, .pq) and text lines (.txt)"
+
+_MAX_FIELD_CHARS = 1_048_576
+"""Room for the longest record that Kafka takes by default; the csv module's own limit is an eighth of it."""
+
+_PARQUET_BATCH_ROWS = 2_048
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of bytes that are not UTF-8."""
+
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file.
+
+    Args:
+        line: the line it begins on, from 1; in Parquet the number of the row, from 1.
+        values: by column name; a JSON line keeps its types, CSV and text lines hold strings.
+        error: what is wrong with the row, in which case `values` may be empty; None for a good one.
+    """
+
+    line: int
+    values: dict[str, object] = field(default_factory=dict)
+    error: str | None = None
+
+
+def read_rows(path: Path, *, text_lines: bool = False) -> Iterator[Row]:
+    """Read a file row by row, with bounded memory.
+
+    Args:
+        path: the file; its ending says what it is, a further `.gz` that it is compressed.
+        text_lines: take it as text lines (one `text` per line) whatever its ending.
+
+    Raises:
+        InputError: the file is missing, not readable, of unknown type, without a header, or corrupt; in part at
+            the first `next`, for a file that breaks off in the middle where it does.
+    """
+    kind = ".txt" if text_lines else _kind(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, name the files in it")
+    if kind in _PARQUET:
+        yield from _parquet_rows(path)
+        return
+    with _opened(path) as file:
+        if kind in _DELIMITERS:
+            yield from _csv_rows(path, file, _DELIMITERS[kind])
+        elif kind in _JSON_LINES:
+            yield from _json_rows(file)
+        else:
+            yield from _text_rows(file)
+
+
+def estimated_rows(path: Path) -> int | None:
+    """About how many rows a file has, for a progress bar; None where that is not known without unpacking it."""
+    try:
+        if path.suffix.lower() in _PARQUET:
+            with parquet.ParquetFile(path) as file:
+                return int(file.metadata.num_rows)
+        if path.suffix.lower() == ".gz":
+            return None
+        with path.open("rb") as lines:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))
+    except (pyarrow.ArrowException, OSError):
+        return None  # reading it will say what is wrong
+
+
+def _kind(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compressed = bool(suffixes) and suffixes[-1] == ".gz"
+    kind = (suffixes[:-1] if compressed else suffixes)[-1:]
+    if kind and (kind[0] in _DELIMITERS or kind[0] in _JSON_LINES or kind[0] in _TEXT):
+        return kind[0]
+    if kind and kind[0] in _PARQUET:
+        if compressed:
+            raise InputError(f"{path}: Parquet is compressed within, unpack the .gz around it")
+        return kind[0]
+    if kind == [".json"]:
+        raise InputError(f"{path}: write one JSON object per line and name it .jsonl")
+    raise InputError(f"{path}: unknown type of file; Squall reads {_KNOWN}, the text ones also as .gz")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked; what goes wrong while they are read is told as InputError too."""
+    try:
+        with path.open("rb") as raw:
+            file = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
+            with file:
+                if file.peek(2)[:2] in _UTF16_MARKS:
+                    raise InputError(f"{path}: is UTF-16, save it as UTF-8")
+                yield cast(IO[bytes], file)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{path}: the gzip data is corrupt or breaks off ({error}): fetch the file again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _csv_rows(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Row]:
+    csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_CHARS))
+    # Bytes that are not UTF-8 spoil their row, not the file: they are carried through and found again below.
+    with TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        yield from _csv_body(reader, _header(path, reader))
+
+
+def _csv_body(reader: _csv.Reader, header: list[str]) -> Iterator[Row]:
+    while True:
+        line = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, error=_csv_error(error, line, reader.line_num))
+            continue
+        if not fields:
+            continue  # an empty line, such as many files end with
+        if len(fields) != len(header):
+            yield Row(line, error=f"{len(fields)} fields, the header has {len(header)}")
+        elif _NOT_UTF8.search("".join(fields)):
+            yield Row(line, error="not UTF-8")
+        else:
+            yield Row(line, dict(zip(header, fields, strict=True)))
+
+
+def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
+    try:
+        header = [name.strip() for name in next(reader, [])]
+    except csv.Error as error:
+        raise InputError(f"{path}:1: not a CSV header: {error}") from error
+    if not any(header):
+        raise InputError(f"{path}:1: the first line is empty, it must name the columns")
+    repeated = sorted({name for name in header if header.count(name) > 1 and name})
+    if repeated:
+        raise InputError(f"{path}:1: column {repeated[0]!r} stands twice, rename one")
+    if any(_NOT_UTF8.search(name) for name in header):
+        raise InputError(f"{path}:1: the header is not UTF-8, save the file as UTF-8")
+    return header
+
+
+def _csv_error(error: csv.Error, first: int, last: int) -> str:
+    if "unexpected end of data" in str(error):
+        return f"a quote is opened and never closed, up to the end of the file at line {last}"
+    return f"{error}" if first == last else f"{error} (up to line {last})"
+
+
+def _json_rows(file: IO[bytes]) -> Iterator[Row]:
+    decoder = msgspec.json.Decoder()
+    for number, raw in enumerate(file, start=1):
+        line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+        if not line.strip():
+            continue
+        try:
+            values = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            yield Row(number, error="not UTF-8" if _is_not_utf8(line) else f"not JSON: {error}")
+            continue
+        if isinstance(values, dict):
+            yield Row(number, values)
+        else:
+            yield Row(number, error=f"a JSON object is needed, this is {_json_name(values)}")
+
+
+def _json_name(value: object) -> str:
+    names = {list: "an array", str: "a string", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _is_not_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def _text_rows(file: IO[bytes]) -> Iterator[Row]:
+    for number, raw in enumerate(file, start=1):
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError:
+            yield Row(number, error="not UTF-8")
+            continue
+        if text.strip():
+            yield Row(number, {"text": text})
+
+
+def _parquet_rows(path: Path) -> Iterator[Row]:
+    line = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+                for values in _in_microseconds(batch).to_pylist():
+                    line += 1
+                    yield Row(line, values)
+    except (pyarrow.ArrowException, OSError) as error:
+        where = f"{path}: " if line == 0 else f"{path}: after row {line}: "
+        raise InputError(f"{where}not a readable Parquet file: {error}") from error
+
+
+def _in_microseconds(batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+    """Python's times end at microseconds; pyarrow refuses to cut finer ones unless it is told to."""
+    columns = [
+        column.cast(pyarrow.timestamp("us", tz=column.type.tz), safe=False)
+        if pyarrow.types.is_timestamp(column.type) and column.type.unit == "ns"
+        else column
+        for column in batch.columns
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)

@@ -1,0 +1,175 @@
+"""Files are read row by row; a bad row is told with its line, a bad file with what to do."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from streams.errors import InputError
+from streams.ingest.readers import Row, estimated_rows, read_rows
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    data = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return path
+
+
+def texts(rows: Iterator[Row]) -> list[tuple[int, object]]:
+    return [(row.line, row.error or row.values["text"]) for row in rows]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.CSV", "a.csv.gz"])
+def test_csv_rows_carry_the_line_they_begin_on(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name, '\ufeffid,text\r\n1,"Acme\r\n""falls"""\r\n\r\n2,Borealis\r\n')
+    assert list(read_rows(path)) == [
+        Row(2, {"id": "1", "text": 'Acme\r\n"falls"'}),
+        Row(5, {"id": "2", "text": "Borealis"}),
+    ]
+
+
+def test_a_csv_row_with_too_many_or_too_few_fields_is_told_and_the_next_one_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "id,text\n1\n2,b,c\n3,good\n")
+    assert texts(read_rows(path)) == [
+        (2, "1 fields, the header has 2"),
+        (3, "3 fields, the header has 2"),
+        (4, "good"),
+    ]
+
+
+def test_a_csv_row_that_is_not_utf8_is_told_and_the_next_one_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", b"id,text\n1,caf\xe9\n2,good\n")
+    assert texts(read_rows(path)) == [(2, "not UTF-8"), (3, "good")]
+
+
+def test_a_quote_out_of_place_is_told_and_the_next_row_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", 'id,text\n1,"a"b\n2,good\n')
+    rows = texts(read_rows(path))
+    assert rows[0][0] == 2
+    assert "expected after" in str(rows[0][1])
+    assert rows[1] == (3, "good")
+
+
+def test_a_quote_that_is_never_closed_is_told_where_it_opens(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", 'id,text\n1,good\n2,"open\n3,x\n')
+    assert texts(read_rows(path))[1] == (3, "a quote is opened and never closed, up to the end of the file at line 4")
+
+
+def test_a_long_field_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", f"text\n{'x' * 300_000}\n")
+    assert len(str(texts(read_rows(path))[0][1])) == 300_000
+
+
+def test_tabs_separate_a_tsv(tmp_path: Path) -> None:
+    assert list(read_rows(written(tmp_path, "a.tsv", "id\ttext\n1\ta,b\n"))) == [Row(2, {"id": "1", "text": "a,b"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "a.csv:1: the first line is empty"),
+        ("\n1,2\n", "a.csv:1: the first line is empty"),
+        ("id,text,id\n", "a.csv:1: column 'id' stands twice"),
+        (b"caf\xe9\n", "a.csv:1: the header is not UTF-8"),
+        ('"id"x,text\n', "a.csv:1: not a CSV header"),
+        ("\ufeffid,text\n".encode("utf-16-le"), "is UTF-16, save it as UTF-8"),
+    ],
+)
+def test_a_csv_without_a_good_header_is_refused(tmp_path: Path, content: str | bytes, complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        list(read_rows(written(tmp_path, "a.csv", content)))
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson", "a.jsonl.gz"])
+def test_json_lines_keep_their_types_and_bad_ones_are_told(tmp_path: Path, name: str) -> None:
+    good = b'\xef\xbb\xbf{"id": 1, "text": "a", "symbols": ["ACME"]}\n\n'
+    content = good + b'{"text": \n[1]\n"x"\n{"text": "\xe9"}\n{"text": "z"}'
+    rows = list(read_rows(written(tmp_path, name, content)))
+    assert rows[0] == Row(1, {"id": 1, "text": "a", "symbols": ["ACME"]})
+    assert [(row.line, bool(row.error)) for row in rows[1:]] == [(3, True), (4, True), (5, True), (6, True), (7, False)]
+    assert [row.error for row in rows[2:5]] == [
+        "a JSON object is needed, this is an array",
+        "a JSON object is needed, this is a string",
+        "not UTF-8",
+    ]
+
+
+def test_text_lines_are_texts_and_any_file_can_be_read_as_such(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbfAcme, falls\r\n\n\xe9\nBorealis\n"
+    expected = [(1, "Acme, falls"), (3, "not UTF-8"), (4, "Borealis")]
+    assert texts(read_rows(written(tmp_path, "a.txt", content))) == expected
+    assert texts(read_rows(written(tmp_path, "a.csv", content), text_lines=True)) == expected
+    assert texts(read_rows(written(tmp_path, "a.log.gz", content), text_lines=True)) == expected
+
+
+def test_parquet_rows_keep_their_types_over_several_batches(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    at = [1_772_460_000_000_000_001 + i for i in range(5_000)]
+    table = pyarrow.table(
+        {
+            "id": pyarrow.array(range(5_000)),
+            "text": [f"Acme {i}" for i in range(5_000)],
+            "at": pyarrow.array(at, pyarrow.timestamp("ns", tz="Asia/Shanghai")),
+        }
+    )
+    parquet.write_table(table, path, row_group_size=1_000)
+    rows = list(read_rows(path))
+    assert [row.line for row in rows] == list(range(1, 5_001))
+    assert rows[4_999].values["text"] == "Acme 4999"
+    moment = rows[0].values["at"]
+    assert isinstance(moment, datetime)
+    assert moment == datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+    assert estimated_rows(path) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("a.xlsx", "x", "unknown type of file; Squall reads CSV"),
+        ("noending", "x", "unknown type of file"),
+        (".gz", "x", "unknown type of file"),
+        ("a.json", "{}", "write one JSON object per line and name it .jsonl"),
+        ("a.parquet.gz", "x", "unpack the .gz"),
+        ("a.parquet", "no parquet", "not a readable Parquet file"),
+    ],
+)
+def test_a_file_of_another_type_is_refused_with_what_to_do(
+    tmp_path: Path, name: str, content: str, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint) as caught:
+        list(read_rows(written(tmp_path, name, content)))
+    assert name in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.csv: no such file"):
+        list(read_rows(tmp_path / "gone.csv"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        list(read_rows(tmp_path / "folder.csv"))
+
+
+def test_a_gzip_that_is_none_or_breaks_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(b"id,text\n1,a\n")
+    with pytest.raises(InputError, match=r"a\.csv\.gz: the gzip data is corrupt or breaks off"):
+        list(read_rows(path))
+    whole = gzip.compress(("text\n" + "".join(f"Acme {i * i}\n" for i in range(20_000))).encode())
+    path.write_bytes(whole[: len(whole) // 2])
+    rows = read_rows(path)
+    assert next(rows).values == {"text": "Acme 0"}
+    with pytest.raises(InputError, match="corrupt or breaks off"):
+        list(rows)
+
+
+def test_rows_are_counted_for_the_progress_bar_where_that_is_cheap(tmp_path: Path) -> None:
+    assert estimated_rows(written(tmp_path, "a.csv", "text\na\nb\n")) == 3
+    assert estimated_rows(written(tmp_path, "a.csv.gz", "text\na\nb\n")) is None
+    assert estimated_rows(tmp_path / "gone.csv") is None
