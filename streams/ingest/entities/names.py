@@ -31,7 +31,7 @@ class Certainty(IntEnum):
     SURE = 0
     """In any case, anywhere."""
     EXACT = 1
-    """An acronym: only in capitals, and where all is in capitals only if it is no word (`UPS`)."""
+    """An acronym: only in capitals; one that is a word (`SEA`) needs support even then."""
     CAPITAL = 2
     """Means the company when capitalised; in lower case it needs support."""
     WORD = 3

@@ -30,8 +30,8 @@ _PHONE_WINDOW = 12
 _LIST_END = frozenset(")],;")
 _SIGNS = frozenset("$€£¥")
 _ATTACHED = frozenset("@$€£¥")
-_LOUD_SYMBOL = 4
-"""Shorter symbols are not read in a text that is all in capitals."""
+_SHORT_SYMBOL = 4
+"""Shorter symbols are not read in a text that is all in capitals, nor as hashtags in lower case."""
 _FULL_WIDTH = "\uff00"
 
 
@@ -99,10 +99,8 @@ class Scanner:
                 continue
             if shape is None:
                 shape = Shape(text, folded)
-            if kind == Kind.STOP:
-                blocked.append((start, end))
-            elif kind == Kind.LINK:
-                blocked.append((start, _word_end(text, end)))
+            if kind >= Kind.STOP:
+                _block(blocked, text, hit, start, end)
             else:
                 mention = self._judge(shape, hit, start, end, unknown)
                 if mention is not None:
@@ -120,8 +118,9 @@ class Scanner:
             written = shape.text[start:end]
             if not written.isascii() and max(written) < _FULL_WIDTH:  # MÁS is no MAS
                 return None
-            tagged = start > 0 and shape.folded[start - 1] == "#"
-            if not tagged and (not written.isupper() or (len(written) < _LOUD_SYMBOL and shape.shouting)):
+            short = len(written) < _SHORT_SYMBOL
+            tagged = not short and start > 0 and shape.folded[start - 1] == "#"
+            if not tagged and (not written.isupper() or (short and shape.shouting)):
                 return None
             return Mention(start, start - end, hit.entity, "symbol", True)
         if kind == Kind.QUALIFIED:
@@ -160,6 +159,13 @@ class Scanner:
             unknown.add(symbol)
             return None
         return Mention(begin, begin - stop, entity, link, True)
+
+
+def _block(blocked: list[tuple[int, int]], text: str, hit: Hit, start: int, end: int) -> None:
+    """Note a stop phrase or a link, unless it is part of a link already noted."""
+    if blocked and end <= blocked[-1][1]:
+        return
+    blocked.append((start, _word_end(text, end) if hit.kind == Kind.LINK else end))
 
 
 def _plural(folded: str, hit: Hit, end: int) -> bool:
@@ -220,7 +226,7 @@ def _judge_name(shape: Shape, hit: Hit, start: int, end: int) -> bool | None:
     if hit.certainty == Certainty.EXACT:
         if not shape.text[start:end].isupper():
             return None
-        return not (hit.common and shape.shouting) or shape.in_business(start, end)
+        return not hit.common or shape.in_business(start, end)
     return _judge_word(shape, hit.certainty, start, end)
 
 

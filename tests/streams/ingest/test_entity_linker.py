@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,7 @@ def test_what_only_looks_like_a_company_is_not_linked(text: str) -> None:
         ("GM was flat", "GM"),
         ("3M Company was flat", "MMM"),
         ("P&G was flat", "PG"),
+        ("UPS was flat", "UPS"),
         ("@Tesla was flat", "TSLA"),
         ("Intels and Ciscos", "CSCO"),
     ],
@@ -224,6 +226,12 @@ def test_a_name_that_two_companies_share_links_neither() -> None:
     assert linked("Larch Corp and Larch Inc", linker) == ["AQZ", "BQZ"]
 
 
+def test_an_acronym_that_is_also_a_word_needs_support() -> None:
+    linker = Linker(EntityTable([Entity(symbol="09993.HK", name="SEA"), Entity(symbol="09994.HK", name="QZV")]))
+    assert linked("the sea, the SEA and the qzv", linker) == []
+    assert linked("SEA shares and QZV", linker) == ["09993.HK", "09994.HK"]
+
+
 def test_extra_tables_add_companies(tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("symbol,name\nQZX,Quillon Zest plc\n", encoding="utf-8")
@@ -267,6 +275,15 @@ def test_unknown_tags_make_a_list_no_less_of_a_list() -> None:
 def test_links_come_by_relevance_then_by_symbol() -> None:
     links = LINKER.link("", symbols=["V", "MSFT", "AAPL"], title="Tesla opens")
     assert [link.entity for link in links] == ["TSLA", "AAPL", "MSFT", "V"]
+
+
+@pytest.mark.parametrize(
+    "piece", ["www.", "$A", "$", "Target ", "NYSE:", "price target ", "(T.N)", "A-", "苹果", "https://"]
+)
+def test_a_text_of_one_repeated_piece_takes_time_in_proportion_to_its_length(piece: str) -> None:
+    began = time.process_time()
+    LINKER.link(piece * (200_000 // len(piece)))
+    assert time.process_time() - began < 3.0  # some 0.2 s; with a square in it, minutes
 
 
 ALPHABET = st.sampled_from(list("aAbBcCtTgGeEKkIiSs0123456789$$..::-'/#@ ()（）&,股份苹果微软云杉 ÉéİßＡ\n\t"))
