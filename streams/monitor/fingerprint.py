@@ -54,13 +54,13 @@ _RISING_WORDS: Final = frozenset(
     "up rise rises rising rose gain gains gained jump jumps jumped soar soars soared surge surges surged climb "
     "climbs climbed rally rallies rallied higher raise raises raised hike hikes hiked increase increases increased "
     "upgrade upgrades upgraded beat beats tops topped buy bull bulls bullish positive outperform "
-    "overweight strong stronger win wins won long call calls".split()
+    "overweight strong stronger win wins won long calls".split()
 )
 _FALLING_WORDS: Final = frozenset(
     "down fall falls falling fell drop drops dropped slump slumps slumped plunge plunges plunged tumble tumbles "
     "tumbled slide slides slid sink sinks sank lower cut cuts lowers lowered decrease decreases decreased downgrade "
     "downgrades downgraded miss misses missed sell bear bears bearish negative underperform "
-    "underweight weak weaker lose loses lost short put puts".split()
+    "underweight weak weaker lose loses lost short puts".split()
 )
 _RISING_CHARACTERS: Final = frozenset("涨升增盈买多")
 _FALLING_CHARACTERS: Final = frozenset("跌降减亏卖空")
@@ -71,7 +71,7 @@ _CALENDAR_WORDS: Final = frozenset(
     "q1 q2 q3 q4 1q 2q 3q 4q h1 h2 1h 2h".split()
 )
 _YEAR: Final = re.compile(r"(?:fy)?20\d\d|fy\d\d|[1-4]q\d\d")
-_FIGURE_WORDS: Final = frozenset("one two three four five six seven eight nine ten".split())
+_FIGURE_WORDS: Final = frozenset("one two three four five six seven eight nine ten large mid small".split())
 # Without these, "X to report second quarter results" is X alone, and Y's announcement is no copy of it.
 _FILLER_WORDS: Final = frozenset(
     "a an and are as at be by for from has have in is it its of on or that the this to was were will with "
@@ -143,10 +143,14 @@ def _words(text: str) -> list[str]:
     return words
 
 
+_UNWRITTEN: Final = str.maketrans("", "", "'’.")
+"""Signs within a word that not everyone writes: U.S. and US, it's and its."""
+
+
 @lru_cache(maxsize=1 << 16)
 def _token(word: str) -> int:
     """32 bits of a word: its hash, with its kind in the low bits."""
-    word = word.replace("’", "").replace("'", "").replace(",", "")
+    word = word.translate(_UNWRITTEN) if word[0].isalpha() else word.replace(",", "")
     return (xxhash.xxh32_intdigest(word.encode()) & ~_KIND_MASK) | _kind(word)
 
 
@@ -205,8 +209,7 @@ def difference(first: tuple[int, ...], second: tuple[int, ...]) -> int | None:
     """
     if first == second:
         return 0
-    shorter = min(first, second, key=_bare_length)
-    if _bare_length(shorter) < MIN_HALF_WORDS or _contradict(first, second):
+    if min(_bare_length(first), _bare_length(second)) < MIN_HALF_WORDS or _contradict(first, second):
         return None
     length = min(length_half_words(first), length_half_words(second))
     allowed, edge_allowed = edits_allowed_half_words(length), edge_allowed_half_words(length)
@@ -221,7 +224,9 @@ def difference(first: tuple[int, ...], second: tuple[int, ...]) -> int | None:
         else:
             cost = _COSTS[first[at_first] & _KIND_MASK]
             if tag == "replace":
-                cost = min(cost, _COSTS[second[at_second] & _KIND_MASK])
+                # Another name at the head of an announcement of under four words is another company's.
+                weigh = max if length < MIN_HALF_WORDS and 0 in (at_first, at_second) else min
+                cost = weigh(cost, _COSTS[second[at_second] & _KIND_MASK])
             outside = tag == "delete" and at_second in (0, len(second))
         if outside:
             edge += cost
