@@ -120,15 +120,18 @@ def _progress(console: Console) -> Progress:
 def _print_report(console: Console, report: PublishReport, topic: str, *, dry_run: bool) -> None:
     span = f", {report.first:%Y-%m-%d %H:%M:%S} to {report.last:%Y-%m-%d %H:%M:%S} UTC" if report.first else ""
     if dry_run:
-        console.print(f"{report.read:,} messages are good, {report.bad:,} rows are bad{span}; nothing was sent")
+        console.print(
+            f"{report.read:,} messages are good, {report.bad:,} rows are bad{span}; nothing was sent", soft_wrap=True
+        )
     else:
         pace = f" in {report.seconds:,.1f} s ({report.sent / max(report.seconds, 1e-3):,.0f}/s)"
         bad = f"; {report.bad:,} bad rows were left out" if report.bad else ""
-        console.print(f"{report.sent:,} messages are on {topic}{pace}{span}{bad}")
+        console.print(f"{report.sent:,} messages are on {topic}{pace}{span}{bad}", soft_wrap=True)
     if report.backwards:
         console.print(
-            f"Times go backwards in {report.backwards:,} places: what is later than monitor.allowed_lateness_s stays "
+            f"Times go backwards {report.backwards:,} times: what is later than monitor.allowed_lateness_s stays "
             "out of the alerts. Sort the rows by time if they are history.",
+            soft_wrap=True,
             style="yellow",
         )
 

@@ -96,7 +96,7 @@ def kafka_producer(options: Mapping[str, Any]) -> Producer:
                 "compression_type": "lz4" if has_lz4() else None,
                 # A topic that the broker makes up has one partition and keeps its records for a week.
                 "allow_auto_create_topics": False,
-                "max_block_ms": 30_000,
+                "max_block_ms": 10_000,
                 "delivery_timeout_ms": round(_DELIVERY_TIMEOUT_S * 1_000),
                 **options,
             }
@@ -104,7 +104,7 @@ def kafka_producer(options: Mapping[str, Any]) -> Producer:
     except KafkaError as error:
         servers = ", ".join(_listed(options.get("bootstrap_servers", "localhost")))
         raise BrokerError(
-            f"Kafka at {servers} cannot be reached: {error}. Is it running (`squall broker status`), and are address "
+            f"Kafka at {servers} cannot be reached: {str(error).rstrip('.')}. Is it running (`squall broker status`), and are address "
             "and login right (`squall config show`)?"
         ) from error
 
@@ -240,7 +240,7 @@ class Publisher:
 
     def _not_delivered(self, message: Message, error: KafkaError) -> BrokerError:
         return BrokerError(
-            f"{self._topic}: message {message.id!r} of {message.source!r} was not delivered: {error}. "
+            f"{self._topic}: message {message.id!r} of {message.source!r} was not delivered: {str(error).rstrip('.')}. "
             f"{self._acknowledged} before it were; publishing all of them again is safe. If the topic is missing: "
             "`squall topics create`"
         )
