@@ -41,9 +41,9 @@ def load_network(folder: Path) -> ClassifierNetwork:
         with torch.random.fork_rng(devices=[]):
             build: Any = AutoModel.from_config
             encoder = build(config, attn_implementation=ATTENTION, trust_remote_code=False)
+            network = ClassifierNetwork(without_pooler(encoder), encoder.config.hidden_size)
     except (OSError, ValueError, KeyError) as error:
         raise ModelFilesError(f"{folder / CONFIG}: no encoder can be built from it ({error})") from None
-    network = ClassifierNetwork(without_pooler(encoder), encoder.config.hidden_size)
     try:
         network.load_state_dict(dequantise(load_file(folder / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:
-    """How a classifier is fine-tuned. The defaults are those of the shipped model.
+    """How a classifier is fine-tuned. The defaults are those of the shipped model, which ran with one thread.
 
     Attributes:
         epochs: passes over the training rows.

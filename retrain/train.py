@@ -16,6 +16,7 @@ import transformers
 from numpy.typing import NDArray
 
 from models.classifier import Classifier
+from models.device import choose_device
 from models.errors import TrainingDataError
 from models.files import TOKENIZER, Manifest, file_sha256, write_manifest
 from models.labels import SENTIMENTS, TOPIC_IDS
@@ -53,6 +54,7 @@ def train_model(
     facts: CardFacts,
     settings: TrainingSettings,
     progress: Callable[[str], None],
+    device: str = "auto",
 ) -> TrainedModel:
     """Fine-tune a classifier and write a complete model folder; `out` appears only when all of it is there.
 
@@ -65,11 +67,14 @@ def train_model(
         facts: what the model card shall say of rights and origin.
         settings: every knob.
         progress: receives one line of text now and then.
+        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
 
     Raises:
         TrainingDataError: the files cannot be used, or `out` holds something already.
+        DeviceError: the device is not there.
         ModelFilesError: the base cannot be used.
     """
+    where = choose_device(device)
     examples = _read(sentiment, topic)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
@@ -84,7 +89,9 @@ def train_model(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        trained = _train_into(folder, examples, split, base, name, facts, settings, progress, [*sentiment, *topic])
+        trained = _train_into(
+            folder, examples, split, base, name, facts, settings, progress, [*sentiment, *topic], where
+        )
         if out.exists():
             out.rmdir()
         shutil.move(folder, out)
@@ -118,13 +125,14 @@ def _train_into(
     settings: TrainingSettings,
     progress: Callable[[str], None],
     files: Sequence[Path],
+    device: torch.device,
 ) -> TrainedModel:
     base = load_base(base_name, folder)
     max_length = min(settings.max_length, base.max_positions)
     tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
     labelled = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
     train, dev = [labelled[index] for index in split.train], [labelled[index] for index in split.dev]
-    network = build_network(base, settings.head_dropout)
+    network = build_network(base, settings.head_dropout).to(device)
     result = train_network(
         network,
         train,
@@ -135,7 +143,7 @@ def _train_into(
         progress=progress,
     )
     before = _report(dev, *_network_probabilities(network, dev, base.pad_id, bf16=False))
-    save_network(network, folder)
+    save_network(network.cpu(), folder)
     manifest = write_manifest(
         folder,
         name=name,

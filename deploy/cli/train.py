@@ -1,0 +1,101 @@
+"""`squall train`: fine-tune the classifier on labelled files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.frame import err
+from retrain.settings import TrainingSettings
+
+_DEFAULTS = TrainingSettings()
+
+
+def train(
+    sentiment: Annotated[
+        list[Path],
+        typer.Option(help="CSV with the columns text and label: negative, neutral, positive (or bearish, bullish)."),
+    ],
+    topic: Annotated[
+        list[Path], typer.Option(help="CSV with the columns text and label: ids or names of the twenty topics.")
+    ],
+    base: Annotated[str, typer.Option(help="Encoder to start from: a folder, or an id on the Hugging Face Hub.")],
+    out: Annotated[Path, typer.Option(help="Folder to write the model to; new or empty.")],
+    name: Annotated[str, typer.Option(help="Name of the model; the folder's name if not given.")] = "",
+    base_name: Annotated[str, typer.Option(help="How the model card calls the base.")] = "",
+    base_licence: Annotated[str, typer.Option(help="Licence of the base, for the model card.")] = "not stated",
+    data_licence: Annotated[str, typer.Option(help="Licence of the files, for the model card.")] = "not stated",
+    epochs: Annotated[int, typer.Option(help="Passes over the rows.")] = _DEFAULTS.epochs,
+    batch_size: Annotated[int, typer.Option(help="Rows per step.")] = _DEFAULTS.batch_size,
+    lr: Annotated[float, typer.Option(help="Peak learning rate of the top layer.")] = _DEFAULTS.learning_rate,
+    head_lr: Annotated[float, typer.Option(help="Peak rate of the heads.")] = _DEFAULTS.head_learning_rate,
+    layer_decay: Annotated[float, typer.Option(help="Rate of a layer against the next above.")] = _DEFAULTS.layer_decay,
+    label_smoothing: Annotated[float, typer.Option(help="Mass spread over all classes.")] = _DEFAULTS.label_smoothing,
+    dev_share: Annotated[float, typer.Option(help="Share of text groups held out.")] = _DEFAULTS.dev_share,
+    max_length: Annotated[int, typer.Option(help="Tokens read of a text.")] = _DEFAULTS.max_length,
+    seed: Annotated[int, typer.Option(help="Of split, heads, order and dropout.")] = _DEFAULTS.seed,
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = _DEFAULTS.threads,
+    bf16: Annotated[
+        bool | None, typer.Option("--bf16/--no-bf16", help="bfloat16 arithmetic; as the device likes it if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Fine-tune the classifier: sentiment and topic from one encoder, scored on texts it has not seen.
+
+    Near-duplicates are kept on one side of the split. The same files, seed and threads on the same kind of CPU
+    give the same weights. A model card and all figures are written beside the weights.
+    """
+    console = err()
+    try:
+        settings = replace(
+            _DEFAULTS,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=lr,
+            head_learning_rate=head_lr,
+            layer_decay=layer_decay,
+            label_smoothing=label_smoothing,
+            dev_share=dev_share,
+            max_length=max_length,
+            seed=seed,
+            threads=threads,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    # Imported here: torch takes seconds to load, and `squall train --help` shall not wait for it.
+    import torch
+
+    from models.device import choose_device, choose_dtype
+    from retrain.card import CardFacts
+    from retrain.train import train_model
+
+    if bf16 is None:
+        bf16 = choose_dtype("auto", choose_device(device)) is torch.bfloat16
+    trained = train_model(
+        sentiment,
+        topic,
+        base,
+        out,
+        name=name or out.name,
+        facts=CardFacts(base_name or _public_name(base), base_licence, data_licence),
+        settings=replace(settings, bf16=bf16),
+        progress=lambda line: console.print(line, markup=False, soft_wrap=True),
+        device=device,
+    )
+    for head, files in trained.metrics["dev"].items():
+        for file, figures in files.items():
+            console.print(
+                f"{head} on {file}: accuracy {figures['accuracy']:.4f}, macro F1 {figures['macro_f1']:.4f}, "
+                f"calibration error {figures['calibration_error']:.4f} ({figures['rows']} rows)",
+                markup=False,
+            )
+    model = trained.manifest.model
+    typer.echo(f"{trained.folder}: {model.name} {model.version}")
+
+
+def _public_name(base: str) -> str:
+    """Return a Hub id as it is, and of a local folder the last part only: a card names no machine's paths."""
+    return Path(base).name if Path(base).exists() else base
