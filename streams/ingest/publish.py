@@ -104,8 +104,8 @@ def kafka_producer(options: Mapping[str, Any]) -> Producer:
     except KafkaError as error:
         servers = ", ".join(_listed(options.get("bootstrap_servers", "localhost")))
         raise BrokerError(
-            f"Kafka at {servers} cannot be reached: {str(error).rstrip('.')}. Is it running (`squall broker status`), and are address "
-            "and login right (`squall config show`)?"
+            f"Kafka at {servers} cannot be reached: {str(error).rstrip('.')}. "
+            "Is it running (`squall broker status`), and are address and login right (`squall config show`)?"
         ) from error
 
 
