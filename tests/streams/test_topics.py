@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import MessageSizeTooLargeError
 
 from deploy.kafka import LocalBroker, free_port
 from streams.config import Settings
@@ -147,6 +150,31 @@ def test_a_setting_changed_by_hand_is_found(settings_with_topics: Settings) -> N
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": "delete"})])
     (drift,) = check_topics(settings_with_topics)
     assert (drift.topic, drift.what, drift.expected, drift.found) == (name, "cleanup.policy", "compact", "delete")
+
+
+@pytest.mark.broker
+def test_history_published_today_carries_the_time_of_its_arrival_and_is_not_deleted_as_old(
+    settings_with_topics: Settings,
+) -> None:
+    servers, topic = list(settings_with_topics.kafka.bootstrap_servers), settings_with_topics.topics.messages
+    before_ms = time.time_ns() // 1_000_000
+    producer = KafkaProducer(bootstrap_servers=servers, acks="all")
+    sent = producer.send(topic, b"from the year 2014", timestamp_ms=1_400_000_000_000, partition=0).get(timeout=30)
+    producer.close()
+    assert before_ms - 1_000 <= sent.timestamp <= time.time_ns() // 1_000_000 + 1_000
+
+
+@pytest.mark.broker
+def test_a_message_larger_than_squall_takes_still_arrives_to_be_accounted_for(settings_with_topics: Settings) -> None:
+    producer = KafkaProducer(
+        bootstrap_servers=list(settings_with_topics.kafka.bootstrap_servers), max_request_size=8 * 1024 * 1024
+    )
+    largest = settings_with_topics.ingest.max_bytes * 4
+    producer.send(settings_with_topics.topics.messages, bytes(largest)).get(timeout=30)
+    producer.send(settings_with_topics.topics.dead_letters, bytes(MESSAGE_BATCH_BYTES)).get(timeout=30)
+    with pytest.raises(MessageSizeTooLargeError):
+        producer.send(settings_with_topics.topics.messages, bytes(MESSAGE_BATCH_BYTES)).get(timeout=30)
+    producer.close()
 
 
 @pytest.mark.broker
