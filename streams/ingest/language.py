@@ -63,6 +63,7 @@ class LanguageDetector:
     Args:
         min_confidence: less than this (0 to 1) is `und`.
         min_letters: a text with fewer letters is `und`; two Chinese characters are enough.
+        max_chars: how much of a text is read.
 
     Raises:
         ValueError: if `min_confidence` is not between 0 and 1.
