@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,7 +78,16 @@ def load(entry: Entry) -> Any:
         alone.command(entry.name)(found)
         command = typer.main.get_command(alone)
     command.name = entry.name
+    _reflow(command)
     return command
+
+
+def _reflow(command: Any) -> None:
+    """Let a command's help fill the terminal: typer keeps the line breaks of a docstring after its first paragraph."""
+    if command.help:
+        command.help = re.sub(r"(?<!\n)\n(?![\n\s*-])", " ", command.help)
+    for inner in getattr(command, "commands", {}).values():
+        _reflow(inner)
 
 
 app = typer.Typer(

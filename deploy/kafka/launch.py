@@ -55,7 +55,7 @@ def launch(runtime: JavaRuntime | DockerRuntime, data_dir: Path, port: int, cont
         _run(commands.docker_run(runtime.docker, data_dir, None, user, to_format), "prepare the data folder")
     name = commands.container_name(data_dir)
     # What an earlier crash of this very broker may have left.
-    _quietly([runtime.docker, "rm", "--force", name])
+    _quietly([runtime.docker, "rm", "--force", "--volumes", name])
     _run(commands.docker_run(runtime.docker, data_dir, port, user, to_run), "start the container")
     return RunRecord("docker", port, KAFKA_VERSION, started_at_s, container=name)
 
@@ -98,7 +98,7 @@ def collect_output(record: RunRecord, console: Path) -> None:
 def clear(record: RunRecord) -> None:
     """Remove an ended container; a process leaves nothing."""
     if record.container is not None:
-        _quietly(["docker", "rm", "--force", record.container])
+        _quietly(["docker", "rm", "--force", "--volumes", record.container])
 
 
 def _run(command: list[str], purpose: str) -> None:

@@ -133,3 +133,8 @@ def test_no_local_broker_is_started_where_a_cluster_is_named(tmp_path: Path) -> 
     assert done.returncode == 0
     assert "names kafka.example:9092: that cluster is used" in done.stdout
     assert not (tmp_path / ".squall").exists()
+
+
+def test_help_of_a_command_fills_the_lines() -> None:
+    shown = CliRunner().invoke(app, ["broker", "--help"], env={"COLUMNS": "200"})
+    assert "It needs Java 17 and Maven, or Docker. For production name your own cluster" in shown.output
