@@ -240,6 +240,8 @@ class MonitorSettings(_Section):
     """A mention this far behind the newest of its feed still counts; an alert waits for it this long."""
     story_horizon_s: int = Field(86_400, ge=3_600, le=7 * 86_400)
     """A near-duplicate within this time of a story's first message is the same story."""
+    author_votes_per_hour: int = Field(2, ge=1, le=1_000)
+    """Stories of one author that count for a company in an hour; more are kept, but have no vote."""
 
 
 class DeliverySettings(_Section):

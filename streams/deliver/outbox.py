@@ -74,15 +74,20 @@ class Outbox:
         self._queues[zlib.crc32(alert.id.encode()) % len(self._queues)].put_nowait(alert)
         return True
 
-    async def aclose(self, timeout_s: float = 10.0) -> int:
-        """Take nothing more, wait at most `timeout_s` for what is under way, and return how many were abandoned."""
-        self._closed = True
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait at most `timeout_s` until nothing waits, and return whether that came to be."""
         try:
             async with asyncio.timeout(timeout_s):
                 for queue in self._queues:
                     await queue.join()
         except TimeoutError:
-            pass
+            return False
+        return True
+
+    async def aclose(self, timeout_s: float = 10.0) -> int:
+        """Take nothing more, wait at most `timeout_s` for what is under way, and return how many were abandoned."""
+        self._closed = True
+        await self.settle(timeout_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -158,6 +163,10 @@ class Deliverer:
         """Give a transition to every outbox and return at once; needs a running event loop."""
         for outbox in self._outboxes:
             outbox.submit(alert)
+
+    async def settle(self, timeout_s: float) -> bool:
+        """Wait at most `timeout_s` until nothing waits for any receiver, and return whether that came to be."""
+        return all(await asyncio.gather(*(outbox.settle(timeout_s) for outbox in self._outboxes)))
 
     async def aclose(self, timeout_s: float = 10.0) -> int:
         """Close every outbox within the same time; return how many transitions were abandoned in all."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -57,6 +58,17 @@ class Counters(msgspec.Struct):
     suppressed: int = 0
 
 
+Change = tuple[str, bytes | None]
+"""Key and value to save; None for a key to delete."""
+
+
+class Changes(NamedTuple):
+    """What to save, in this order."""
+
+    entities: list[Change]
+    clock: list[Change]
+
+
 class PartitionMonitor:
     """All entities of one partition.
 
@@ -83,6 +95,11 @@ class PartitionMonitor:
         """Event time up to which all bins are closed; None before every message partition was heard of."""
         return self._clock.watermark_ms
 
+    def take_counters(self) -> Counters:
+        """Return what was counted since the last call."""
+        counters, self.counters = self.counters, Counters()
+        return counters
+
     def absorb(self, record: Mention | Progress, offset: int) -> list[Alert]:
         """Take one record of the log and return the alert transitions that it brings about, in event-time order.
 
@@ -100,18 +117,19 @@ class PartitionMonitor:
             observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
         return self._close_due()
 
-    def changes(self) -> list[tuple[str, bytes | None]]:
-        """Return what to save since the last call, in order: (key, value), or None for a key to delete."""
-        saved: list[tuple[str, bytes | None]] = []
+    def changes(self) -> Changes:
+        """Return what to save since the last call: first the entities, and when they are safe the clock."""
+        saved: list[Change] = []
         for name in sorted(self._changed):
             for hour, chunk in sorted(self._horizons[name].changes().items()):
                 saved.append((_key(_HOUR, name, str(hour)), chunk))
             saved.append((_key(_ENTITY, name), encode_state(self._entities[name])))
         self._changed.clear()
+        clock: list[Change] = []
         if self._clock_changed:
-            saved.append((_key(_CLOCK, str(self._partition)), _clock_encoder.encode(self._clock)))
+            clock.append((_key(_CLOCK, str(self._partition)), _clock_encoder.encode(self._clock)))
             self._clock_changed = False
-        return saved
+        return Changes(saved, clock)
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> None:
         """Take in saved state. What is of another schema is set aside with a warning: that entity starts afresh."""
@@ -198,12 +216,6 @@ class PartitionMonitor:
 
 def _key(kind: str, *parts: str) -> str:
     return _SEPARATOR.join((kind, *parts))
-
-
-def entity_of_key(key: str) -> str | None:
-    """Return the entity that a saved key belongs to; None for a clock."""
-    kind, name, *_ = key.split(_SEPARATOR)
-    return None if kind == _CLOCK else name
 
 
 def _vote(mention: Mention, at_ms: int) -> Vote:

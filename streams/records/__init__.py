@@ -1,4 +1,4 @@
-"""The words that all rooms speak: Message, Mention, Progress, Alert, Verdict, DeadLetter.
+"""The words that all rooms speak: Message, FeedMark, Mention, Progress, Alert, Verdict, DeadLetter.
 
 JSON with a schema version, times in UTC. `encode` writes any of them; each has a decoder of its own that raises
 `RecordError` with a reason for the dead letters.
@@ -25,10 +25,11 @@ from streams.records.mention import (
     Progress,
     decode_mention,
 )
-from streams.records.message import Message, decode_message
+from streams.records.message import FEED_MARK_KEY, FeedMark, Message, decode_feed_mark, decode_message
 from streams.records.verdict import Verdict, VerdictKind, decode_verdict
 
 __all__ = [
+    "FEED_MARK_KEY",
     "Alert",
     "AlertState",
     "Baseline",
@@ -36,6 +37,7 @@ __all__ = [
     "DeadLetter",
     "Evidence",
     "EvidenceMessage",
+    "FeedMark",
     "Mention",
     "Message",
     "ModelVersion",
@@ -48,6 +50,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "decode_alert",
+    "decode_feed_mark",
     "decode_mention",
     "decode_message",
     "decode_verdict",

@@ -1,0 +1,109 @@
+"""/healthz, /readyz and /metrics, and the watchdog behind the first of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from streams.app.offsets import Position
+from streams.errors import ConfigError
+
+
+class Watchdog:
+    """Notices that nothing is finished any more although something waits.
+
+    Faust's own check for a consumer that stopped fetching can never fire, so this one looks at Kafka's offsets. Pure:
+    the clock is an argument.
+
+    Args:
+        limit_s: how long a partition may stand still while records wait on it.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._moved: dict[tuple[str, int], tuple[int, float]] = {}
+
+    def check(self, topic: str, positions: Mapping[int, Position], now_s: float) -> list[str]:
+        """Return a sentence for each partition that stands still; no sentence is good news.
+
+        Args:
+            topic: the topic.
+            positions: of the partitions that this process is to read.
+            now_s: a clock that only goes forward, seconds.
+        """
+        stuck = []
+        for number, position in positions.items():
+            key = (topic, number)
+            committed, since_s = self._moved.get(key, (position.committed, now_s))
+            if position.waiting == 0 or position.committed != committed:
+                self._moved[key] = (position.committed, now_s)
+                continue
+            self._moved[key] = (committed, since_s)
+            still_s = now_s - since_s
+            if still_s >= self._limit_s:
+                where = f"{topic}[{number}] stands at offset {committed}"
+                stuck.append(f"{where} for {still_s:.0f} s with {position.waiting} records waiting")
+        return stuck
+
+
+class HealthServer:
+    """Serves health and metrics.
+
+    Args:
+        host: interface.
+        port: port; 0 takes a free one.
+        is_ready: says why the process is not ready, or None if it is.
+        beat: when the process was last seen alive, on the monotonic clock.
+    """
+
+    STALE_AFTER_S = 30.0
+
+    def __init__(self, host: str, port: int, *, is_ready: Callable[[], str | None], beat: Callable[[], float]) -> None:
+        self._host = host
+        self._port = port
+        self._is_ready = is_ready
+        self._beat = beat
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        """Start and return the address.
+
+        Raises:
+            ConfigError: the port is taken or may not be used.
+        """
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            msg = f"cannot listen on {self._host}:{self._port} (worker.host, worker.port): {error.strerror}"
+            raise ConfigError(msg) from error
+        host, port = self._runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        age_s = time.monotonic() - self._beat()
+        if age_s > self.STALE_AFTER_S:
+            return web.Response(status=503, text=f"no sign of life for {age_s:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        reason = self._is_ready()
+        return web.Response(text="ready\n") if reason is None else web.Response(status=503, text=f"{reason}\n")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,210 @@
+"""The monitor agent: `squall.mentions` to `squall.alerts`. It moves records; `streams.monitor` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import faust
+from mode import CrashingSupervisor
+
+from streams import __version__
+from streams.app import metrics
+from streams.app.apps import Fatal, assigned_partitions, group, log, make_app, raw_topic
+from streams.app.pipeline import OrderedPipeline
+from streams.app.sender import Outgoing, Sender
+from streams.app.store import StateTable
+from streams.config import Settings
+from streams.deliver import Deliverer
+from streams.errors import RecordError
+from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
+from streams.records import Alert, DeadLetter, decode_alert, decode_mention, encode
+
+_BATCH = 1024
+_BATCH_WAIT_S = 0.1
+_HAND_OVER_S = 30.0
+"""Alerts wait this long for their receivers before they are acknowledged; then they wait in memory alone."""
+
+Change = tuple[int, str, bytes | None]
+"""Partition, key, value."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    stream: Any
+    events: Sequence[Any]
+    alerts: list[Alert] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    clocks: list[Change] = field(default_factory=list)
+
+
+class MonitorService:
+    """Raises alerts on what arrives on `squall.mentions`, and hands them to the receivers.
+
+    Args:
+        settings: the configuration.
+        rules: the rules in force.
+        sender: takes alerts and state to Kafka.
+        deliverer: the receivers.
+        fatal: ends the process.
+    """
+
+    def __init__(self, settings: Settings, rules: RuleSet, sender: Sender, deliverer: Deliverer, fatal: Fatal) -> None:
+        self._settings = settings
+        self._rules = rules
+        self._sender = sender
+        self._deliverer = deliverer
+        self._monitors: dict[int, PartitionMonitor] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
+        self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal)
+        self.assigned: set[int] | None = None
+        self.app = self._make_app()
+
+    @property
+    def group(self) -> str:
+        """Consumer group."""
+        return group(self._settings, "monitor")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether Kafka has assigned partitions and the state is recovered."""
+        return self.assigned is not None and bool(cast(Any, self.app.tables).recovery.completed.is_set())
+
+    async def stop(self) -> None:
+        """Let go of threads and tasks."""
+        await self._pipeline.stop()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _make_app(self) -> faust.App:
+        app = make_app(self._settings, "monitor")
+        topics = self._settings.topics
+        table = app.Table("state", partitions=topics.mention_partitions, key_serializer="raw", value_serializer="raw")
+        self._table = cast(StateTable, table)
+
+        @app.agent(
+            raw_topic(app, topics.mentions), name="monitor", concurrency=1, supervisor_strategy=CrashingSupervisor
+        )
+        async def watch(stream: Any) -> None:
+            async for events in stream.noack().noack_take(_BATCH, within=_BATCH_WAIT_S):
+                await self._pipeline.put(_Batch(stream, events))
+
+        @app.agent(
+            raw_topic(app, topics.alerts), name="deliverer", concurrency=1, supervisor_strategy=CrashingSupervisor
+        )
+        async def deliver(stream: Any) -> None:
+            async for events in stream.noack().noack_take(_BATCH, within=_BATCH_WAIT_S):
+                await self._hand_over(stream, events)
+
+        async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
+            # What is under way was waited for; the table now changes hands, so the copies in memory are void.
+            self._monitors.clear()
+            self.assigned = assigned_partitions(assigned, topics.mentions)
+
+        app.on_partitions_assigned.connect(cast(Any, on_assigned))
+        return app
+
+    def _monitor(self, partition: int) -> PartitionMonitor:
+        monitor = self._monitors.get(partition)
+        if monitor is None:
+            options = self._settings.monitor
+            monitor = PartitionMonitor(
+                partition,
+                self._rules,
+                MonitorOptions(
+                    allowed_lateness_s=options.allowed_lateness_s,
+                    story_horizon_s=options.story_horizon_s,
+                    author_votes_per_hour=options.author_votes_per_hour,
+                    squall_version=__version__,
+                ),
+            )
+            monitor.restore(self._table.saved(partition))
+            self._monitors[partition] = monitor
+            log.info("monitoring partition %d of %s", partition, self._settings.topics.mentions)
+        return monitor
+
+    async def _absorb(self, batch: _Batch) -> _Batch:
+        partitions = {event.message.partition for event in batch.events}
+        monitors = {number: self._monitor(number) for number in sorted(partitions)}
+        loop = asyncio.get_running_loop()
+        with metrics.STEP_SECONDS.labels("absorb").time():
+            await loop.run_in_executor(self._thread, self._absorb_in_thread, batch, monitors)
+        return batch
+
+    def _absorb_in_thread(self, batch: _Batch, monitors: dict[int, PartitionMonitor]) -> None:
+        for event in batch.events:
+            message = event.message
+            try:
+                record = decode_mention(message.value)
+            except RecordError as error:
+                batch.dead.append(
+                    DeadLetter(
+                        value=message.value,
+                        key=message.key,
+                        reason=error.reason,
+                        detail=error.detail,
+                        topic=self._settings.topics.mentions,
+                        partition=message.partition,
+                        offset=message.offset,
+                        refused_by=f"squall {__version__}",
+                    )
+                )
+                continue
+            alerts = monitors[message.partition].absorb(record, message.offset)
+            if alerts:
+                batch.alerts += alerts
+                metrics.ALERT_DELAY.observe(max(0.0, time.time() - message.timestamp))
+        for number, monitor in monitors.items():
+            changes = monitor.changes()
+            batch.changes += [(number, key, value) for key, value in changes.entities]
+            batch.clocks += [(number, key, value) for key, value in changes.clock]
+            _count(number, monitor)
+
+    async def _save(self, batch: _Batch) -> None:
+        """Alerts first, entities second, clocks third, acknowledgement last: see `PartitionMonitor`."""
+        topics = self._settings.topics
+        with metrics.STEP_SECONDS.labels("save").time():
+            await self._sender.send(
+                [Outgoing(topics.alerts, encode(alert), key=alert.id.encode()) for alert in batch.alerts]
+                + [
+                    Outgoing(topics.dead_letters, letter.value, key=letter.key, headers=tuple(letter.headers()))
+                    for letter in batch.dead
+                ]
+            )
+            for changes in (batch.changes, batch.clocks):
+                for partition, key, value in changes:
+                    self._table.save(partition, key, value)
+                await self._sender.send(self._table.unsent())
+            for event in batch.events:
+                await batch.stream.ack(event)
+        for alert in batch.alerts:
+            metrics.ALERTS.labels(alert.rule, alert.state, alert.severity).inc()
+        for letter in batch.dead:
+            metrics.DEAD_LETTERS.labels(letter.reason).inc()
+
+    async def _hand_over(self, stream: Any, events: Sequence[Any]) -> None:
+        for event in events:
+            try:
+                alert = decode_alert(event.message.value)
+            except RecordError as error:
+                at = f"{event.message.topic}[{event.message.partition}]@{event.message.offset}"
+                log.error("%s is no alert and is passed over: %s", at, error)
+                continue
+            self._deliverer.submit(alert)
+        await self._deliverer.settle(_HAND_OVER_S)
+        for event in events:
+            await stream.ack(event)
+
+
+def _count(number: int, monitor: PartitionMonitor) -> None:
+    counters = monitor.take_counters()
+    metrics.ABSORBED.labels("counted").inc(counters.absorbed)
+    metrics.ABSORBED.labels("repeated").inc(counters.repeated)
+    metrics.ABSORBED.labels("late").inc(counters.late)
+    metrics.SUPPRESSED.inc(counters.suppressed)
+    if monitor.watermark_ms is not None:
+        metrics.WATERMARK.labels(str(number)).set(monitor.watermark_ms / 1000)

@@ -1,0 +1,203 @@
+"""The scorer agent: `squall.messages` to `squall.mentions`. It moves batches; `streams.scoring` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import faust
+from aiokafka.errors import KafkaError
+from mode import CrashingSupervisor
+
+from models.prediction import Prediction
+from streams.app import metrics
+from streams.app.apps import Fatal, assigned_partitions, group, log, make_app, raw_topic, received_at
+from streams.app.offsets import OffsetReader, Position
+from streams.app.pipeline import OrderedPipeline
+from streams.app.sender import Outgoing, Sender
+from streams.config import Settings
+from streams.records import DeadLetter, Mention, Progress, encode
+from streams.scoring import FeedClock, Outcome, Prepared, RawRecord, ScoringStage
+
+_TICK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Batch:
+    stream: Any
+    events: Sequence[Any]
+    prepared: Prepared | None = None
+    predictions: Sequence[Prediction | Exception] = ()
+    outcome: Outcome | None = None
+
+
+class ScorerService:
+    """Scores what arrives on `squall.messages`.
+
+    Args:
+        settings: the configuration.
+        stage: does the work.
+        sender: takes mentions and dead letters to Kafka.
+        offsets: what waits on the messages topic.
+        fatal: ends the process.
+    """
+
+    def __init__(
+        self, settings: Settings, stage: ScoringStage, sender: Sender, offsets: OffsetReader, fatal: Fatal
+    ) -> None:
+        self._settings = settings
+        self._stage = stage
+        self._sender = sender
+        self._offsets = offsets
+        self._feeds = FeedClock(
+            partitions=settings.topics.message_partitions, idle_after_s=settings.worker.idle_after_s
+        )
+        self._sending = asyncio.Lock()
+        self._threads = {step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score")}
+        self._pipeline = OrderedPipeline(self._prepare, self._score, self._deliver, on_failure=fatal)
+        self.positions: dict[int, Position] = {}
+        self.assigned: set[int] | None = None
+        self.app = self._make_app()
+
+    @property
+    def group(self) -> str:
+        """Consumer group."""
+        return group(self._settings, "scorer")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether Kafka has assigned partitions (or none, to a worker that stands by)."""
+        return self.assigned is not None
+
+    async def stop(self) -> None:
+        """Let go of threads and tasks."""
+        await self._pipeline.stop()
+        for pool in self._threads.values():
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _make_app(self) -> faust.App:
+        app = make_app(self._settings, "scorer")
+        worker = self._settings.worker
+
+        @app.agent(
+            raw_topic(app, self._settings.topics.messages),
+            name="scorer",
+            concurrency=1,
+            supervisor_strategy=CrashingSupervisor,
+        )
+        async def score(stream: Any) -> None:
+            async for events in stream.noack().noack_take(worker.batch_messages, within=worker.batch_wait_s):
+                await self._pipeline.put(_Batch(stream, events))
+
+        async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
+            self.assigned = assigned_partitions(assigned, self._settings.topics.messages)
+            self._feeds.assign(self.assigned)
+
+        app.on_partitions_assigned.connect(cast(Any, on_assigned))
+        return app
+
+    async def tick_for_ever(self) -> None:
+        """Once a second: read what waits, and say which partitions are idle."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                await self._read_positions()
+            except (KafkaError, OSError) as error:
+                log.warning("cannot read the offsets of %s: %r", self._settings.topics.messages, error)
+                continue
+            async with self._sending:
+                waiting = {number for number, position in self.positions.items() if position.waiting}
+                await self._tell(self._feeds.tick(datetime.now(UTC), time.monotonic(), waiting))
+
+    async def _read_positions(self) -> None:
+        self.positions = await self._offsets.read()
+        for number, position in self.positions.items():
+            metrics.WAITING.labels(self._settings.topics.messages, str(number)).set(position.waiting)
+
+    async def _prepare(self, batch: _Batch) -> _Batch:
+        records = [
+            RawRecord(
+                partition=event.message.partition,
+                offset=event.message.offset,
+                key=event.message.key,
+                value=event.message.value,
+                received_at=received_at(event.message),
+            )
+            for event in batch.events
+        ]
+        loop = asyncio.get_running_loop()
+        with metrics.STEP_SECONDS.labels("prepare").time():
+            batch.prepared = await loop.run_in_executor(self._threads["prepare"], self._stage.prepare, records)
+        return batch
+
+    async def _score(self, batch: _Batch) -> _Batch:
+        assert batch.prepared is not None  # noqa: S101  # the step before set it
+        metrics.BATCH_MESSAGES.observe(len(batch.prepared.ready))
+        loop = asyncio.get_running_loop()
+        with metrics.STEP_SECONDS.labels("score").time():
+            batch.predictions = await loop.run_in_executor(self._threads["score"], self._stage.score, batch.prepared)
+        batch.outcome = self._stage.finish(batch.prepared, batch.predictions, scored_at=datetime.now(UTC))
+        return batch
+
+    async def _deliver(self, batch: _Batch) -> None:
+        assert batch.prepared is not None  # noqa: S101  # the steps before set both
+        assert batch.outcome is not None  # noqa: S101
+        prepared, outcome = batch.prepared, batch.outcome
+        topics = self._settings.topics
+        with metrics.STEP_SECONDS.labels("deliver").time():
+            async with self._sending:
+                await self._wake(prepared)
+                records = [_mention(topics.mentions, mention) for mention in outcome.mentions]
+                records += [_dead_letter(topics.dead_letters, letter) for letter in outcome.dead]
+                await self._sender.send(records)
+                for partition, published_at, arrived_at in prepared.times:
+                    self._feeds.seen(partition, published_at, arrived_at)
+                for partition, mark in prepared.marks:
+                    self._feeds.marked(partition, mark)
+                await self._tell(self._feeds.advanced())
+            self._stage.delivered(prepared)
+            for event in batch.events:
+                await batch.stream.ack(event)
+        _count(prepared, outcome)
+
+    async def _wake(self, prepared: Prepared) -> None:
+        """Tell the monitors which idle partitions hold something, before a mention could pass them by."""
+        waiting = {record.partition for record in prepared.records}
+        if self._feeds.has_idle:
+            await self._read_positions()
+            waiting |= {number for number, position in self.positions.items() if position.waiting}
+        await self._tell(self._feeds.wake(waiting))
+
+    async def _tell(self, news: Iterable[Progress]) -> None:
+        partitions = range(self._settings.topics.mention_partitions)
+        topic = self._settings.topics.mentions
+        await self._sender.send(
+            [Outgoing(topic, encode(item), partition=number) for item in news for number in partitions]
+        )
+
+
+def _mention(topic: str, mention: Mention) -> Outgoing:
+    return Outgoing(topic, encode(mention), key=mention.entity.encode())
+
+
+def _dead_letter(topic: str, letter: DeadLetter) -> Outgoing:
+    return Outgoing(topic, letter.value, key=letter.key, headers=tuple(letter.headers()))
+
+
+def _count(prepared: Prepared, outcome: Outcome) -> None:
+    for name, number in (
+        ("mentioned", len(prepared.ready)),
+        ("unlinked", prepared.unlinked),
+        ("repeated", prepared.repeated),
+        ("refused", len(outcome.dead)),
+    ):
+        metrics.MESSAGES.labels(name).inc(number)
+    for letter in outcome.dead:
+        metrics.DEAD_LETTERS.labels(letter.reason).inc()
+    metrics.MENTIONS.inc(len(outcome.mentions))
+    metrics.TRUNCATED.inc(sum(mention.truncated for mention in outcome.mentions))

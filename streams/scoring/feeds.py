@@ -1,0 +1,143 @@
+"""How far each partition of `squall.messages` has come, and which of them may be waited for no longer.
+
+The monitor closes no bin before every partition has passed it. A partition on which nothing waits and nothing has
+come for a while is declared idle, so that it holds nobody up; in a live feed its time then goes on with the clock. A
+partition inside a historical feed (`FeedMark`) is not idle before the feed says that it has ended.
+
+Pure: the clock, and what waits on Kafka, are arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from streams.records import FeedMark, Progress
+
+LIVE_WITHIN = timedelta(minutes=10)
+"""A message that arrived this soon after it was published is of a live feed."""
+ABANDONED_AFTER = 12
+"""A feed that has not been heard of for this many idle times is taken to have died without an end."""
+
+
+@dataclass(slots=True)
+class _Partition:
+    high: datetime | None = None
+    """Highest event time seen or promised."""
+    told: datetime | None = None
+    """Highest event time that the monitors were told."""
+    idle: bool = False
+    quiet_since_s: float | None = None
+    live: bool = False
+    feeds: dict[str, None] | None = None
+    """Historical feeds that have begun here and not ended."""
+
+
+class FeedClock:
+    """Watches the message partitions that this process reads.
+
+    Args:
+        partitions: how many partitions `squall.messages` has.
+        idle_after_s: silence after which a partition that is read to its end is idle.
+    """
+
+    def __init__(self, *, partitions: int, idle_after_s: float) -> None:
+        self._count = partitions
+        self._idle_after_s = idle_after_s
+        self._partitions: dict[int, _Partition] = {}
+
+    def assign(self, partitions: set[int]) -> None:
+        """Take note of which partitions are this process's to watch now."""
+        self._partitions = {p: self._partitions.get(p, _Partition()) for p in sorted(partitions)}
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether any partition is idle."""
+        return any(partition.idle for partition in self._partitions.values())
+
+    def wake(self, waiting: set[int]) -> list[Progress]:
+        """Before a batch is delivered: the idle partitions on which something waits are idle no more.
+
+        Args:
+            waiting: partitions that are in the batch, or hold records that have not been read.
+        """
+        woken = []
+        for number in sorted(waiting & self._partitions.keys()):
+            partition = self._partitions[number]
+            partition.quiet_since_s = None
+            if partition.idle:
+                partition.idle = False
+                woken.append(self._progress(number, partition))
+        return woken
+
+    def seen(self, partition: int, published_at: datetime, received_at: datetime) -> None:
+        """Take one message into account."""
+        state = self._partitions.setdefault(partition, _Partition())
+        state.quiet_since_s = None
+        state.live = received_at - published_at <= LIVE_WITHIN
+        self._advance(state, published_at)
+
+    def marked(self, partition: int, mark: FeedMark) -> None:
+        """Take one feed mark into account."""
+        state = self._partitions.setdefault(partition, _Partition())
+        state.quiet_since_s = None
+        state.live = False
+        feeds = state.feeds if state.feeds is not None else {}
+        if mark.done:
+            feeds.pop(mark.feed, None)
+        else:
+            feeds[mark.feed] = None
+        state.feeds = feeds or None
+        if mark.event_time is not None:
+            self._advance(state, mark.event_time.astimezone(UTC))
+
+    def advanced(self) -> list[Progress]:
+        """After a batch was delivered: what the monitors do not know yet, at most one record per minute of event time.
+
+        A bin is a minute, so finer steps would close nothing.
+        """
+        news = []
+        for number, partition in self._partitions.items():
+            if partition.high is None or partition.idle:
+                continue
+            if _minute(partition.high) != _minute(partition.told):
+                news.append(self._progress(number, partition))
+        return news
+
+    def tick(self, now: datetime, now_s: float, waiting: set[int]) -> list[Progress]:
+        """Once in a while: declare partitions idle, and let the time of idle live ones go on.
+
+        Args:
+            now: the wall clock, UTC.
+            now_s: a clock that only goes forward, seconds.
+            waiting: partitions that hold records which are not done.
+        """
+        news = self.wake(waiting)
+        for number, partition in self._partitions.items():
+            if number in waiting:
+                continue
+            if partition.quiet_since_s is None:
+                partition.quiet_since_s = now_s
+            quiet_s = now_s - partition.quiet_since_s
+            held = partition.feeds is not None and quiet_s < ABANDONED_AFTER * self._idle_after_s
+            if held or quiet_s < self._idle_after_s:
+                continue
+            was_idle, partition.idle = partition.idle, True
+            if partition.live:
+                self._advance(partition, now)
+            if not was_idle or (partition.high is not None and _minute(partition.high) != _minute(partition.told)):
+                news.append(self._progress(number, partition))
+        return news
+
+    @staticmethod
+    def _advance(partition: _Partition, time: datetime) -> None:
+        if partition.high is None or time > partition.high:
+            partition.high = time
+
+    def _progress(self, number: int, partition: _Partition) -> Progress:
+        partition.told = partition.high
+        return Progress(partition=number, partitions=self._count, event_time=partition.high, idle=partition.idle)
+
+
+def _minute(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(second=0, microsecond=0)

@@ -1,0 +1,302 @@
+"""The scoring stage: raw records in, mentions and dead letters out. Synchronous, made to run in a worker thread.
+
+Three steps that the app may overlap for successive batches: `prepare` (decode, normalise, redact, link), `score` (the
+classifier) and `finish` (mentions). A text's score depends on the text alone, so it does not matter how records fall
+into batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from models.labels import TOPIC_IDS
+from models.prediction import Prediction, Scorer
+from streams.errors import RecordError
+from streams.ingest.decode import Decoder, Limits, message_id
+from streams.ingest.duplicates import SeenMessages
+from streams.ingest.entities import Link, Linker
+from streams.ingest.language import LanguageDetector
+from streams.ingest.normalise import normalise
+from streams.ingest.redact import Redactor
+from streams.records import (
+    FEED_MARK_KEY,
+    DeadLetter,
+    FeedMark,
+    Mention,
+    Message,
+    ModelVersion,
+    Origin,
+    decode_feed_mark,
+)
+
+_log = logging.getLogger(__name__)
+
+TOPICS_KEPT = 5
+"""A mention carries this many of the likeliest topics."""
+_TOPIC_FLOOR = 0.01
+_MOST_CHARS = 20_000
+"""What lies beyond is neither linked nor scored: a bound on the time that one hostile text can take."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """One record of `squall.messages` as it came."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """What the stage can be told."""
+
+    limits: Limits
+    topic: str
+    """Name of the messages topic, for the dead letters."""
+    refused_by: str
+    """`squall` and its version."""
+    min_relevance: float = 0.2
+    mention_text_chars: int = 2_000
+    pseudonymous_authors: bool = False
+    """Replace authors' names by a hash, which still counts as one author."""
+    duplicate_horizon_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A message that is about at least one company, ready for the classifier."""
+
+    record: RawRecord
+    message: Message
+    message_id: str
+    clamped: bool
+    text: str
+    title: str | None
+    link: str | None
+    """The first link that stood in the text."""
+    lang: str
+    links: tuple[Link, ...]
+
+    @property
+    def scored_text(self) -> str:
+        """What the classifier reads: the title before the text, unless it says the same, and a link at the end.
+
+        The link is there because the classifier learned from texts with links, of which it sees that there is one.
+        """
+        text = self.text if self.title is None or self.text.startswith(self.title) else f"{self.title}. {self.text}"
+        return f"{text} {self.link}" if self.link else text
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A batch before the classifier."""
+
+    records: Sequence[RawRecord]
+    ready: list[_Ready] = field(default_factory=list)
+    dead: list[DeadLetter] = field(default_factory=list)
+    marks: list[tuple[int, FeedMark]] = field(default_factory=list)
+    """Feed marks, with their partitions."""
+    times: list[tuple[int, datetime, datetime]] = field(default_factory=list)
+    """Of every good message: partition, published at, received at."""
+    repeated: int = 0
+    unlinked: int = 0
+    """Good messages that are about no company of the table."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a batch came to."""
+
+    mentions: list[Mention]
+    dead: list[DeadLetter]
+
+
+class ScoringStage:
+    """Makes mentions of messages.
+
+    Args:
+        scorer: the classifier.
+        linker: finds companies.
+        redactor: takes personal data out.
+        options: bounds and names.
+    """
+
+    def __init__(self, scorer: Scorer, linker: Linker, redactor: Redactor, options: StageOptions) -> None:
+        self._scorer = scorer
+        self._linker = linker
+        self._redactor = redactor
+        self._options = options
+        self._decoder = Decoder(options.limits)
+        self._languages = LanguageDetector()
+        self._seen = SeenMessages(timedelta(seconds=options.duplicate_horizon_s))
+
+    def prepare(self, records: Sequence[RawRecord]) -> Prepared:
+        """Decode, validate, normalise, redact and link a batch; what is refused becomes a dead letter."""
+        batch = Prepared(records)
+        taken: set[str] = set()
+        for record in records:
+            try:
+                if record.key == FEED_MARK_KEY:
+                    batch.marks.append((record.partition, decode_feed_mark(record.value)))
+                    continue
+                self._take(batch, record, taken)
+            except RecordError as error:
+                batch.dead.append(self._refused(record, error.reason, error.detail))
+        return batch
+
+    def score(self, batch: Prepared) -> list[Prediction | Exception]:
+        """Score a batch; a message that the classifier cannot score gets its error, and the others their scores.
+
+        Raises:
+            Exception: the classifier scores nothing at all: it is broken, and the messages are not to blame.
+        """
+        texts = [ready.scored_text for ready in batch.ready]
+        if not texts:
+            return []
+        try:
+            return list(self._scorer.predict(texts))
+        except Exception as error:
+            if len(texts) == 1 and self._works():
+                return [error]
+            _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
+        return self._one_by_one(texts)
+
+    def finish(self, batch: Prepared, predictions: Sequence[Prediction | Exception], *, scored_at: datetime) -> Outcome:
+        """Make the mentions of a scored batch."""
+        outcome = Outcome(mentions=[], dead=list(batch.dead))
+        model = ModelVersion(name=self._scorer.model.name, version=self._scorer.model.version)
+        for ready, prediction in zip(batch.ready, predictions, strict=True):
+            if isinstance(prediction, Exception):
+                outcome.dead.append(self._refused(ready.record, "unscorable", repr(prediction)))
+            else:
+                outcome.mentions.extend(self._mentions(ready, prediction, model, scored_at))
+        return outcome
+
+    def delivered(self, batch: Prepared) -> None:
+        """Remember a batch's messages, now that all that follows from them is on Kafka."""
+        for ready in batch.ready:
+            self._seen.remember(ready.message_id, ready.message.published_at)
+
+    def _take(self, batch: Prepared, record: RawRecord, taken: set[str]) -> None:
+        message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
+        name = message_id(message.source, message.id)
+        if name in taken or name in self._seen:
+            batch.repeated += 1
+            return
+        ready = self._linked(record, message, name, clamped)
+        taken.add(name)
+        batch.times.append((record.partition, message.published_at, record.received_at))
+        if ready is None:
+            batch.unlinked += 1
+        else:
+            batch.ready.append(ready)
+
+    def _linked(self, record: RawRecord, message: Message, name: str, clamped: bool) -> _Ready | None:
+        body = normalise(message.text[:_MOST_CHARS])
+        text = self._redactor.redact(body.text)
+        title = None
+        if message.title is not None:
+            title = self._redactor.redact(normalise(message.title[:_MOST_CHARS]).text) or None
+        text = text or title or ""
+        if not text:
+            raise RecordError("empty_text", "nothing is left of text and title without links and mark-up")
+        links = tuple(
+            link
+            for link in self._linker.link(text, title=title, symbols=message.symbols)
+            if link.relevance >= self._options.min_relevance
+        )
+        if not links:
+            return None
+        return _Ready(
+            record=record,
+            message=message,
+            message_id=name,
+            clamped=clamped,
+            text=text,
+            title=title,
+            link=body.links[0] if body.links else None,
+            lang=self._languages.detect(text, declared=message.lang),
+            links=links,
+        )
+
+    def _mentions(
+        self, ready: _Ready, prediction: Prediction, model: ModelVersion, scored_at: datetime
+    ) -> list[Mention]:
+        message, options = ready.message, self._options
+        likeliest = _likeliest_topics(prediction)
+        author = message.author
+        if author is not None and options.pseudonymous_authors:
+            author = "author-" + hashlib.blake2b(author.encode(), digest_size=6).hexdigest()
+        return [
+            Mention(
+                message_id=ready.message_id,
+                entity=link.entity,
+                relevance=round(link.relevance, 4),
+                source=message.source,
+                published_at=message.published_at,
+                received_at=ready.record.received_at,
+                scored_at=scored_at,
+                text=ready.text[: options.mention_text_chars],
+                negative=prediction.negative,
+                neutral=prediction.neutral,
+                positive=prediction.positive,
+                topic=prediction.topic,
+                topics=likeliest,
+                model=model,
+                origin=Origin(partition=ready.record.partition, offset=ready.record.offset),
+                title=ready.title,
+                author=author,
+                url=message.url or ready.link,
+                lang=ready.lang,
+                truncated=prediction.truncated,
+                clamped=ready.clamped,
+                watched=link.watched,
+            )
+            for link in ready.links
+        ]
+
+    def _one_by_one(self, texts: Sequence[str]) -> list[Prediction | Exception]:
+        results: list[Prediction | Exception] = []
+        last: Exception | None = None
+        for text in texts:
+            try:
+                results.append(self._scorer.predict([text])[0])
+            except Exception as error:
+                results.append(error)
+                last = error
+        if last is not None and all(isinstance(result, Exception) for result in results):
+            raise last
+        return results
+
+    def _works(self) -> bool:
+        try:
+            self._scorer.predict(["The company reported its results."])
+        except Exception:
+            _log.exception("the classifier scores not even a plain sentence")
+            return False
+        return True
+
+    def _refused(self, record: RawRecord, reason: str, detail: str) -> DeadLetter:
+        return DeadLetter(
+            value=record.value,
+            key=record.key,
+            reason=reason,
+            detail=detail,
+            topic=self._options.topic,
+            partition=record.partition,
+            offset=record.offset,
+            refused_by=self._options.refused_by,
+        )
+
+
+def _likeliest_topics(prediction: Prediction) -> dict[str, float]:
+
+    ranked = sorted(zip(TOPIC_IDS, prediction.topics, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    return {name: probability for name, probability in ranked[:TOPICS_KEPT] if probability >= _TOPIC_FLOOR}
