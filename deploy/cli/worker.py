@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streams.config import load_settings
+from deploy.cli.frame import settings
 
 
 class Role(StrEnum):
@@ -29,4 +29,4 @@ def worker(
     """
     from streams.app.worker import run_worker
 
-    run_worker(load_settings(), role.value)
+    run_worker(settings(), role.value)

@@ -83,7 +83,7 @@ class MonitorService:
     def _make_app(self) -> faust.App:
         app = make_app(self._settings, "monitor")
         topics = self._settings.topics
-        table = app.Table("state", partitions=topics.mention_partitions, key_serializer="raw", value_serializer="raw")
+        table = app.Table("state", partitions=topics.mention_partitions, key_type=bytes, value_type=bytes)
         self._table = cast(StateTable, table)
 
         @app.agent(

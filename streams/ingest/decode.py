@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.errors import RecordError
-from streams.records import Message, decode_message
+from streams.records import FEED_MARK_KEY, Message, decode_message
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
@@ -101,6 +101,8 @@ class Decoder:
         raw = decode_message(value)
         check_name("bad_id", "id", raw.id, self.limits.max_id_chars)
         check_name("bad_source", "source", raw.source, self.limits.max_id_chars)
+        if raw.source.encode(errors="replace") == FEED_MARK_KEY:
+            raise RecordError("bad_source", f"{raw.source!r} is the key of feed marks and can be no source")
         published_at, clamped = self._event_time(raw.published_at, received_at)
         text, title = _text_and_title(raw)
         message = msgspec.structs.replace(

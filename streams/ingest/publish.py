@@ -16,7 +16,8 @@ from kafka.codec import has_lz4
 from kafka.errors import KafkaError
 
 from streams.errors import BrokerError, InputError
-from streams.records import Message, encode
+from streams.ingest.marks import FeedMarker
+from streams.records import FEED_MARK_KEY, Message, encode
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,12 @@ class Delivery(Protocol):
 class Producer(Protocol):
     """The part of KafkaProducer that is used here."""
 
-    def send(self, topic: str, value: bytes, key: bytes) -> Delivery:
-        """Hand a message over for sending."""
+    def send(self, topic: str, value: bytes, key: bytes, partition: int | None = None) -> Delivery:
+        """Hand a record over for sending; without a partition its key decides."""
+        ...
+
+    def partitions_for(self, topic: str) -> set[int]:
+        """Numbers of a topic's partitions."""
         ...
 
     def flush(self, timeout: float | None = None) -> None:
@@ -148,7 +153,7 @@ class Publisher:
         self._clock = clock
         self._sleep = sleep
         self._max_in_flight = max_in_flight
-        self._waiting: deque[tuple[Message, Delivery]] = deque()
+        self._waiting: deque[tuple[Message | None, Delivery]] = deque()
         self._acknowledged = 0
 
     def __enter__(self) -> Publisher:
@@ -177,6 +182,9 @@ class Publisher:
     ) -> PublishReport:
         """Send all messages and wait until Kafka has them.
 
+        Feed marks go along on every partition, so that no worker takes a partition on which nothing has come yet for
+        one on which nothing will come.
+
         Messages need not be in order of time; one that is older than the message before is sent without waiting, is
         counted, and the first one is warned of.
 
@@ -198,13 +206,20 @@ class Publisher:
         acknowledged_before = self._acknowledged
         pace = _Pace(speed, started)
         tally = _Tally(on_bad)
+        marker = FeedMarker()
+        self._mark(marker.begin())
+        self._finish()  # no message may be there before every partition knows that some are to come
         for message in tally.good(messages):
             delay_s = pace.delay_s(message.published_at, self._clock())
             if delay_s > 0:
                 self._sleep(delay_s)
             self._send(message)
+            due = marker.passed(message.published_at)
+            if due is not None:
+                self._mark(due)
             if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or delay_s > 0):
                 on_progress(tally.count, message.published_at)
+        self._mark(marker.end())
         self._finish()
         if on_progress is not None and tally.last is not None:
             on_progress(tally.count, tally.last)
@@ -219,6 +234,15 @@ class Publisher:
         except KafkaError as error:
             raise self._not_delivered(message, error) from error
         self._waiting.append((message, delivery))
+
+    def _mark(self, mark: bytes) -> None:
+        try:
+            partitions = self._producer.partitions_for(self._topic)
+            for partition in sorted(partitions):
+                delivery = self._producer.send(self._topic, value=mark, key=FEED_MARK_KEY, partition=partition)
+                self._waiting.append((None, delivery))
+        except KafkaError as error:
+            raise self._not_delivered(None, error) from error
 
     def _finish(self) -> None:
         try:
@@ -236,11 +260,12 @@ class Publisher:
             delivery.get(timeout=_DELIVERY_TIMEOUT_S)
         except KafkaError as error:
             raise self._not_delivered(message, error) from error
-        self._acknowledged += 1
+        self._acknowledged += message is not None
 
-    def _not_delivered(self, message: Message, error: KafkaError) -> BrokerError:
+    def _not_delivered(self, message: Message | None, error: KafkaError) -> BrokerError:
+        what = "a feed mark" if message is None else f"message {message.id!r} of {message.source!r}"
         return BrokerError(
-            f"{self._topic}: message {message.id!r} of {message.source!r} was not delivered: {str(error).rstrip('.')}. "
+            f"{self._topic}: {what} was not delivered: {str(error).rstrip('.')}. "
             f"{self._acknowledged} before it were; publishing all of them again is safe. If the topic is missing: "
             "`squall topics create`"
         )

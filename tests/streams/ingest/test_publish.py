@@ -13,7 +13,7 @@ from kafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from streams.errors import BrokerError, InputError
 from streams.ingest.publish import Publisher, check
-from streams.records import Message, decode_message
+from streams.records import FEED_MARK_KEY, FeedMark, Message, decode_feed_mark, decode_message
 
 START = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 
@@ -38,6 +38,8 @@ class MemoryProducer:
 
     def __init__(self, *, fail_at: int | None = None, error: Exception | None = None, done: bool = True) -> None:
         self.sent: list[tuple[str, bytes, bytes]] = []
+        self.marks: list[tuple[int, int, FeedMark]] = []
+        """After how many messages, on which partition, which mark."""
         self.acks: list[Ack] = []
         self.most_unawaited = 0
         self.flushed = self.closed = False
@@ -45,7 +47,14 @@ class MemoryProducer:
         self._error = error
         self._done = done
 
-    def send(self, topic: str, value: bytes, key: bytes) -> Ack:
+    def partitions_for(self, topic: str) -> set[int]:
+        return {0, 1}
+
+    def send(self, topic: str, value: bytes, key: bytes, partition: int | None = None) -> Ack:
+        if partition is not None:
+            assert key == FEED_MARK_KEY
+            self.marks.append((len(self.sent), partition, decode_feed_mark(value)))
+            return Ack()
         self.sent.append((topic, value, key))
         self.acks.append(Ack(self._error if len(self.sent) == self._fail_at else None, done=self._done))
         self.most_unawaited = max(self.most_unawaited, sum(not ack.waited for ack in self.acks))
@@ -84,6 +93,19 @@ def publisher(producer: MemoryProducer, clock: Clock | None = None, max_in_fligh
     return Publisher(
         {}, topic="squall.messages", producer=producer, clock=clock, sleep=clock.sleep, max_in_flight=max_in_flight
     )
+
+
+def test_every_partition_learns_of_the_feed_before_its_first_message_and_after_its_last() -> None:
+    producer = MemoryProducer()
+    publisher(producer).publish(messages(*range(501)))
+    assert [(after, partition) for after, partition, _ in producer.marks] == [
+        (0, 0), (0, 1), (500, 0), (500, 1), (501, 0), (501, 1)
+    ]  # fmt: skip
+    first, middle, last = (producer.marks[at][2] for at in (0, 2, 4))
+    assert (first.event_time, first.done) == (None, False)
+    assert (middle.event_time, middle.done) == (START + timedelta(seconds=499), False)
+    assert (last.event_time, last.done) == (START + timedelta(seconds=500), True)
+    assert len({mark.feed for _, _, mark in producer.marks}) == 1
 
 
 def test_every_message_is_sent_in_order_keyed_by_its_source() -> None:
