@@ -166,6 +166,18 @@ async def test_closing_drains_within_the_time_and_counts_what_was_left(make_aler
     assert counted("closing", "dropped") == 1
 
 
+async def test_settling_waits_for_what_was_taken_and_says_whether_it_went_out(make_alert):
+    sink = GatedSink("held")
+    both = Deliverer(Outbox("settle-1", sink), Outbox("settle-2", ListSink()))
+    assert await both.settle(timeout_s=0.01)
+    both.submit(make_alert(id="held"))
+    assert not await both.settle(timeout_s=0.01)
+    sink.gate.set()
+    assert await both.settle(timeout_s=5)
+    assert [alert.id for alert in sink.alerts] == ["held"]
+    await both.aclose()
+
+
 @pytest.mark.parametrize("state", ["pending", "inactive"])
 async def test_nobody_is_called_for_pending_and_inactive(make_alert, state):
     sink = ListSink()
