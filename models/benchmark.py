@@ -54,7 +54,7 @@ def generate_texts(count: int, seed: int = 7) -> list[str]:
     texts: list[str] = []
     for serial in range(count):
         details = " ".join(
-            pick.choice(_DETAILS).format(number=pick.randint(2, 99)) for _ in range(pick.choice((0, 1, 1, 2, 2, 3)))
+            pick.choice(_DETAILS).format(number=pick.randint(2, 99)) for _ in range(pick.choice((0, 1, 2, 2, 3, 3)))
         )
         text = f"{pick.choice(_COMPANIES)} {pick.choice(_EVENTS)} {details}".strip()
         texts.append(f"${pick.choice('BCDFGHKLMPRT')}{pick.choice('AEIOU')}XQ {text} {serial}")

@@ -44,40 +44,44 @@ class TrainedModel:
     metrics: dict[str, Any]
 
 
-def train_model(
-    sentiment: Sequence[Path],
-    topic: Sequence[Path],
-    base: str,
-    out: Path,
-    *,
-    name: str,
-    facts: CardFacts,
-    settings: TrainingSettings,
-    progress: Callable[[str], None],
-    device: str = "auto",
-) -> TrainedModel:
-    """Fine-tune a classifier and write a complete model folder; `out` appears only when all of it is there.
+@dataclass(frozen=True, slots=True)
+class TrainingJob:
+    """What to train from, and what the result is called.
 
-    Args:
+    Attributes:
         sentiment: CSV files with the columns text and label (negative, neutral, positive; bearish, bullish).
         topic: CSV files with the columns text and label (topic ids or the public set's names).
         base: folder or Hub id of the encoder to start from.
         out: folder to write; it must not exist or be empty.
         name: name of the model.
         facts: what the model card shall say of rights and origin.
-        settings: every knob.
-        progress: receives one line of text now and then.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+    """
+
+    sentiment: tuple[Path, ...]
+    topic: tuple[Path, ...]
+    base: str
+    out: Path
+    name: str
+    facts: CardFacts
+    device: str = "auto"
+
+
+def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable[[str], None]) -> TrainedModel:
+    """Fine-tune a classifier and write a complete model folder; `job.out` appears only when all of it is there.
+
+    `progress` receives one line of text now and then.
 
     Raises:
-        TrainingDataError: the files cannot be used, or `out` holds something already.
+        TrainingDataError: the files cannot be used, or `job.out` holds something already.
         DeviceError: the device is not there.
         ModelFilesError: the base cannot be used.
     """
-    where = choose_device(device)
-    examples = _read(sentiment, topic)
+    device = choose_device(job.device)
+    out = job.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
+    examples = _read(job)
     split = split_examples(examples, settings.dev_share, settings.seed)
     _check_sides(examples, split)
     progress(
@@ -89,23 +93,48 @@ def train_model(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
-        trained = _train_into(
-            folder, examples, split, base, name, facts, settings, progress, [*sentiment, *topic], where
+        base = load_base(job.base, folder)
+        max_length = min(settings.max_length, base.max_positions)
+        tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
+        rows = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
+        dev = [rows[index] for index in split.dev]
+        network = build_network(base, settings.head_dropout).to(device)
+        result = train_network(
+            network,
+            [rows[index] for index in split.train],
+            dev,
+            settings=settings,
+            pad_id=base.pad_id,
+            score=lambda candidate: _epoch_score(candidate, dev, base.pad_id, settings.bf16),
+            progress=progress,
         )
+        before = _report(dev, *_network_probabilities(network, dev, base.pad_id, bf16=False))
+        save_network(network.cpu(), folder)
+        manifest = write_manifest(
+            folder,
+            name=job.name,
+            max_length=max_length,
+            pad_id=base.pad_id,
+            base={"name": job.facts.base_name, "sha256": base.sha256},
+            training_data=[_describe(path, examples) for path in (*job.sentiment, *job.topic)],
+        )
+        metrics = _metrics(manifest, settings, result, split, rows, before, _as_shipped(folder, dev))
+        (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        (folder / CARD).write_text(write_card(manifest, metrics, job.facts), encoding="utf-8")
         if out.exists():
             out.rmdir()
         shutil.move(folder, out)
-    return TrainedModel(out, trained.manifest, trained.metrics)
+    return TrainedModel(out, manifest, metrics)
 
 
-def _read(sentiment: Sequence[Path], topic: Sequence[Path]) -> list[Example]:
-    if not sentiment or not topic:
+def _read(job: TrainingJob) -> list[Example]:
+    if not job.sentiment or not job.topic:
         raise TrainingDataError("both heads need data: give at least one --sentiment and one --topic file")
-    names = [path.name for path in (*sentiment, *topic)]
+    names = [path.name for path in (*job.sentiment, *job.topic)]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise TrainingDataError(f"two files are called {twice[0]}; rename one, figures are reported by file name")
-    return [*read_examples(sentiment, "sentiment"), *read_examples(topic, "topic")]
+    return [*read_examples(job.sentiment, "sentiment"), *read_examples(job.topic, "topic")]
 
 
 def _check_sides(examples: Sequence[Example], split: Split) -> None:
@@ -113,49 +142,6 @@ def _check_sides(examples: Sequence[Example], split: Split) -> None:
         for side, indices in (("training", split.train), ("development", split.dev)):
             if not any(examples[index].task == task for index in indices):
                 raise TrainingDataError(f"no {task} rows on the {side} side; give more rows or another dev_share")
-
-
-def _train_into(
-    folder: Path,
-    examples: Sequence[Example],
-    split: Split,
-    base_name: str,
-    name: str,
-    facts: CardFacts,
-    settings: TrainingSettings,
-    progress: Callable[[str], None],
-    files: Sequence[Path],
-    device: torch.device,
-) -> TrainedModel:
-    base = load_base(base_name, folder)
-    max_length = min(settings.max_length, base.max_positions)
-    tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
-    labelled = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
-    train, dev = [labelled[index] for index in split.train], [labelled[index] for index in split.dev]
-    network = build_network(base, settings.head_dropout).to(device)
-    result = train_network(
-        network,
-        train,
-        dev,
-        settings=settings,
-        pad_id=base.pad_id,
-        score=lambda candidate: _epoch_score(candidate, dev, base.pad_id, settings.bf16),
-        progress=progress,
-    )
-    before = _report(dev, *_network_probabilities(network, dev, base.pad_id, bf16=False))
-    save_network(network.cpu(), folder)
-    manifest = write_manifest(
-        folder,
-        name=name,
-        max_length=max_length,
-        pad_id=base.pad_id,
-        base={"name": facts.base_name, "sha256": base.sha256},
-        training_data=[_describe(path, examples) for path in files],
-    )
-    metrics = _metrics(manifest, settings, result, split, labelled, before, _as_shipped(folder, dev))
-    (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(write_card(manifest, metrics, facts), encoding="utf-8")
-    return TrainedModel(folder, manifest, metrics)
 
 
 def _describe(path: Path, examples: Sequence[Example]) -> dict[str, Any]:

@@ -70,20 +70,21 @@ def train(
 
     from models.device import choose_device, choose_dtype
     from retrain.card import CardFacts
-    from retrain.train import train_model
+    from retrain.train import TrainingJob, train_model
 
     if bf16 is None:
         bf16 = choose_dtype("auto", choose_device(device)) is torch.bfloat16
-    trained = train_model(
-        sentiment,
-        topic,
-        base,
-        out,
+    job = TrainingJob(
+        sentiment=tuple(sentiment),
+        topic=tuple(topic),
+        base=base,
+        out=out,
         name=name or out.name,
         facts=CardFacts(base_name or _public_name(base), base_licence, data_licence),
-        settings=replace(settings, bf16=bf16),
-        progress=lambda line: console.print(line, markup=False, soft_wrap=True),
         device=device,
+    )
+    trained = train_model(
+        job, replace(settings, bf16=bf16), lambda line: console.print(line, markup=False, soft_wrap=True)
     )
     for head, files in trained.metrics["dev"].items():
         for file, figures in files.items():

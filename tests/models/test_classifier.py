@@ -157,3 +157,14 @@ def test_unknown_or_absent_devices_and_formats_are_named() -> None:
             choose_device(device)
     with pytest.raises(DeviceError, match="float32 or bfloat16"):
         choose_dtype("int8", cpu)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_answers_as_the_cpu_does_up_to_rounding() -> None:
+    texts = ["", *generate_texts(50)]
+    on_cpu = Classifier.load(device="cpu", dtype="float32").predict(texts)
+    on_gpu = Classifier.load(device="cuda", dtype="float32").predict(texts)
+    for cpu, gpu in zip(on_cpu, on_gpu, strict=True):
+        assert abs(cpu.negative - gpu.negative) < 0.005
+        assert abs(cpu.topic_probability - gpu.topic_probability) < 0.005

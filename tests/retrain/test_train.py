@@ -12,7 +12,7 @@ from models.errors import ModelFilesError, TrainingDataError
 from models.files import CONFIG, MANIFEST, TOKENIZER, WEIGHTS
 from retrain.card import CardFacts
 from retrain.settings import TrainingSettings
-from retrain.train import CARD, METRICS, TrainedModel, train_model
+from retrain.train import CARD, METRICS, TrainedModel, TrainingJob, train_model
 
 SETTINGS = TrainingSettings(
     epochs=4, batch_size=16, learning_rate=3e-3, head_learning_rate=1e-2, average_decay=0.9, bf16=False, dev_share=0.2,
@@ -30,16 +30,9 @@ def same_threads() -> object:
 def train(
     sentiment: Path, topic: Path, base: Path | str, out: Path, settings: TrainingSettings = SETTINGS
 ) -> TrainedModel:
-    return train_model(
-        [sentiment],
-        [topic],
-        str(base),
-        out,
-        name="tiny-test",
-        facts=CardFacts("invented/base", "Apache-2.0", "MIT"),
-        settings=settings,
-        progress=lambda line: None,
-    )
+    facts = CardFacts("invented/base", "Apache-2.0", "MIT")
+    job = TrainingJob((sentiment,), (topic,), str(base), out, "tiny-test", facts, device="cpu")
+    return train_model(job, settings, progress=lambda line: None)
 
 
 def test_training_learns_and_leaves_a_complete_loadable_folder(
@@ -99,13 +92,11 @@ def test_an_unusable_base_is_named_and_leaves_nothing_behind(
 
 
 def test_both_heads_need_data_and_file_names_must_differ(sentiment_file: Path, topic_file: Path) -> None:
-    facts, out = CardFacts("x"), Path("unused")
+    job = TrainingJob((sentiment_file,), (), "unused", Path("unused"), "x", CardFacts("x"), device="cpu")
     with pytest.raises(TrainingDataError, match="both heads"):
-        train_model(
-            [sentiment_file], [], "x", out, name="x", facts=facts, settings=SETTINGS, progress=lambda line: None
-        )
+        train_model(job, SETTINGS, progress=lambda line: None)
     with pytest.raises(TrainingDataError, match=r"two files are called sentiment\.csv"):
-        train(sentiment_file, sentiment_file, "x", out)
+        train(sentiment_file, sentiment_file, "unused", Path("unused"))
 
 
 @pytest.mark.parametrize(
