@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -121,6 +121,7 @@ class MonitorService:
                     author_votes_per_hour=options.author_votes_per_hour,
                     squall_version=__version__,
                 ),
+                names=self._names,
             )
             monitor.restore(self._table.saved(partition))
             self._monitors[partition] = monitor

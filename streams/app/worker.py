@@ -54,12 +54,22 @@ def load_scorer(settings: Settings) -> Scorer:
 
 def make_linker(settings: Settings) -> Linker:
     """Build the entity linker. Raises InputError for a table or watch list that cannot be used."""
-    entities = settings.entities
-    tables = [load_table(path) for path in entities.tables]
-    if entities.include_sp500:
+    watchlists = [load_watchlist(path) for path in settings.entities.watchlists]
+    return Linker(entity_table(settings), watchlists=watchlists)
+
+
+def entity_table(settings: Settings) -> EntityTable:
+    """Load the tables of the settings as one. Raises InputError for one that cannot be used."""
+    tables = [load_table(path) for path in settings.entities.tables]
+    if settings.entities.include_sp500:
         tables.insert(0, sp500())
     first, *others = tables or [EntityTable([])]
-    return Linker(first, watchlists=[load_watchlist(path) for path in entities.watchlists], extra_tables=others)
+    return first.merged(others)
+
+
+def company_names(settings: Settings) -> dict[str, str]:
+    """Return the display names of all companies by symbol. Raises InputError for a table that cannot be used."""
+    return {entity.symbol: entity.name for entity in entity_table(settings)}
 
 
 def make_stage(settings: Settings, scorer: Scorer) -> ScoringStage:
@@ -133,7 +143,9 @@ class Worker:
         tasks: list[asyncio.Task[None]] = []
         if self._role in ("all", "monitor"):
             rules = load_rules(settings.monitor.rules) if settings.monitor.rules else default_rules()
-            self._monitor = MonitorService(settings, rules, sender, out, self._die)
+            self._monitor = MonitorService(
+                settings, rules, sender, out, self._die, names=await asyncio.to_thread(company_names, settings)
+            )
             await self._read_offsets_of(settings.topics.mentions, settings.topics.mention_partitions, self._monitor)
             apps.append(self._monitor.app)
             stops.append(self._monitor.stop)

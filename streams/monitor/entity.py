@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from streams.monitor.bins import BIN_MS, bin_start, from_ms
 from streams.monitor.detect import Ballot, Reading, after_end, read_bin, spend_evidence
@@ -21,6 +22,8 @@ class Context:
 
     rules: tuple[Rule, ...]
     squall_version: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Display names by entity, for people; an entity without one goes by its symbol."""
 
 
 def close_bins(state: EntityState, horizon: Horizon, context: Context, *, until_ms: int) -> list[Alert]:
@@ -115,6 +118,8 @@ def _alert(
 ) -> Alert:
     life = memory.life
     ended = state in ("resolved", "inactive")
+    if reading.log_e is not None:
+        life.peak_log_e = max(reading.log_e, life.peak_log_e or -math.inf)
     if not ended or life.evidence is None:
         life.evidence = build_evidence(
             rule,
@@ -122,7 +127,7 @@ def _alert(
             memory.run or Run(onset_ms=at_ms - BIN_MS),
             at_ms=at_ms,
             weights=reading.weights,
-            log_e=reading.log_e,
+            log_e=life.peak_log_e,
             threshold=reading.threshold,
         )
     evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
@@ -137,7 +142,7 @@ def _alert(
         rule=rule.alert,
         rule_version=rule.version,
         labels=labels,
-        annotations={name: fill(text, _values(entity, evidence)) for name, text in sorted(rule.annotations.items())},
+        annotations=_annotations(rule, entity, context.names.get(entity), evidence),
         at=from_ms(at_ms),
         starts_at=from_ms(life.opened_ms),
         evidence=evidence,
@@ -148,11 +153,11 @@ def _alert(
     )
 
 
-def _values(entity: str, evidence: Evidence) -> dict[str, str]:
+def _annotations(rule: Rule, entity: str, name: str | None, evidence: Evidence) -> dict[str, str]:
     observed = evidence.observed
     minutes = (observed.window_end - observed.window_start).total_seconds() / 60
-    return {
-        "entity": entity,
+    values = {
+        "entity": entity if name is None else f"{name} ({entity})",
         "share": f"{observed.share:.0%}",
         "baseline": f"{evidence.baseline.share:.0%}",
         "stories": str(observed.stories),
@@ -160,3 +165,5 @@ def _values(entity: str, evidence: Evidence) -> dict[str, str]:
         "minutes": f"{minutes:.0f}",
         "in_words": evidence.in_words,
     }
+    filled = {key: fill(text, values) for key, text in sorted(rule.annotations.items())}
+    return filled if name is None else {"name": name, **filled}

@@ -79,6 +79,7 @@ def _open(rule: Rule, life: Life, condition: Condition, labels: Mapping[str, str
     life.calm_since_ms = None
     life.severity = condition.severity
     life.evidence = None
+    life.peak_log_e = None
 
 
 def _is_pending(life: Life) -> bool:

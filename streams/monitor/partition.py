@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -76,12 +76,20 @@ class PartitionMonitor:
         partition: number of the partition; part of the clock's key, as several partitions may share a store.
         rules: the rules in force.
         options: lateness, horizon and caps.
+        names: display names by entity.
     """
 
-    def __init__(self, partition: int, rules: RuleSet, options: MonitorOptions | None = None) -> None:
+    def __init__(
+        self,
+        partition: int,
+        rules: RuleSet,
+        options: MonitorOptions | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
         self._partition = partition
         self._options = options or MonitorOptions()
-        self._context = Context(rules=rules.rules, squall_version=self._options.squall_version)
+        self._context = Context(rules=rules.rules, squall_version=self._options.squall_version, names=names or {})
         self._clock = ClockState()
         self._clock_changed = False
         self._entities: dict[str, EntityState] = {}

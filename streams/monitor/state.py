@@ -87,6 +87,8 @@ class Life(msgspec.Struct, kw_only=True, omit_defaults=True):
     fired_ms: int = 0
     calm_since_ms: int | None = None
     severity: Severity = "info"
+    peak_log_e: float | None = None
+    """e-detector: the strongest evidence of this alert so far; the detector itself starts anew when it has fired."""
     evidence: Evidence | None = None
     """Evidence of its last record that was not its end."""
     cooldown_until_ms: int = 0
