@@ -52,9 +52,20 @@ class MonitorService:
         sender: takes alerts and state to Kafka.
         deliverer: the receivers.
         fatal: ends the process.
+        names: display names of companies by symbol.
     """
 
-    def __init__(self, settings: Settings, rules: RuleSet, sender: Sender, deliverer: Deliverer, fatal: Fatal) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rules: RuleSet,
+        sender: Sender,
+        deliverer: Deliverer,
+        fatal: Fatal,
+        *,
+        names: Mapping[str, str],
+    ) -> None:
+        self._names = names
         self._settings = settings
         self._rules = rules
         self._sender = sender

@@ -1,8 +1,8 @@
 """What an entity's own history explains: a discounted Beta of its negative share.
 
 Old votes fade with a half-life, so the state is two numbers however long the history. A prior stands in until there
-is history of its own. Updates are winsorised and stop while an alert fires, or a long incident would become its own
-excuse.
+is history of its own. What comes in while a rise may be under way is held back until it is known to have been none
+(`streams.monitor.detect.learn`), or a long incident would become its own excuse.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ import msgspec
 
 from streams.monitor.bins import DAY_MS
 
-WINSOR_EFFECT = 0.3
-"""A bin's mean share counts at most this far above the baseline."""
+_WINSOR_EFFECT = 0.3
+_WINSOR_DEVIATIONS = 3.0
+"""A bin's mean share counts at most this far above the baseline: by this share, or by this many standard deviations of
+a mean of so many votes, whichever is more. A fixed share alone would cut nearly every bin of a single vote."""
 
 
 class BaselineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,24 +49,32 @@ def is_warm(state: BaselineState, options: BaselineOptions) -> bool:
     return state.votes >= options.warm_votes
 
 
-def update(state: BaselineState, options: BaselineOptions, *, votes: int, negative: float, at_ms: int) -> None:
-    """Fade what is known to `at_ms` and add one closed bin.
+def winsorised(state: BaselineState, options: BaselineOptions, *, votes: int, negative: float) -> float:
+    """Return a bin's sum of P(negative), cut down to what the baseline may learn from so many votes."""
+    if not votes:
+        return 0.0
+    usual = share(state, options)
+    spread = _WINSOR_DEVIATIONS * math.sqrt(usual * (1 - usual) / votes)
+    return min(negative, (usual + max(_WINSOR_EFFECT, spread)) * votes)
+
+
+def update(state: BaselineState, options: BaselineOptions, *, votes: float, negative: float, at_ms: int) -> None:
+    """Fade what is known to `at_ms` and add votes.
 
     Args:
         state: changed in place.
         options: how the baseline learns.
-        votes: effective votes of the bin.
-        negative: their sum of P(negative).
+        votes: effective votes.
+        negative: their sum of P(negative), winsorised.
         at_ms: end of the bin.
     """
-    cap = (share(state, options) + WINSOR_EFFECT) * votes
     if state.at_ms:
         keep = 0.5 ** ((at_ms - state.at_ms) / (options.half_life_days * DAY_MS))
         state.votes *= keep
         state.negative *= keep
     state.at_ms = at_ms
     state.votes += votes
-    state.negative += min(negative, cap)
+    state.negative += negative
 
 
 def interval(share_: float, votes: float, *, z: float = 1.6449) -> tuple[float, float]:

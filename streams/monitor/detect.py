@@ -14,8 +14,10 @@ from streams.monitor.rules import Rule, duration_ms
 from streams.monitor.run import gather
 from streams.monitor.state import RuleState, Run, Vote
 
-RECENT_HALF_LIFE_MS = 30 * 60_000
-"""Whether a rise is over is read off votes of about the last half hour."""
+_RECENT_HALF_LIFE_MS = 30 * 60_000
+_RECENT_PER_VOTE = 0.85
+"""Whether a rise is over is read off the votes of about the last half hour or off the last half a dozen, whichever is
+more: by time alone a quiet company would never be seen to be back to usual."""
 _RECENT_VOTES = 3.0
 """With less than this in sight nothing is said to be over."""
 
@@ -52,16 +54,28 @@ def read_bin(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, start_m
         late: mentions that came too late since the bin before.
     """
     usual = baselines.share(state.baseline, rule.baseline)
+    read = _read_e_detector if rule.is_e_detector else _read_threshold
+    return read(rule, state, ballots, usual=usual, start_ms=start_ms, late=late)
+
+
+def learn(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, end_ms: int) -> None:
+    """Let the baseline learn from a closed bin, after the alert's life has moved on.
+
+    Votes of a run are held back until the run has come to nothing, and are forgotten once it has fired: the baseline
+    stays what it was at the onset, and still sees every vote of an ordinary day.
+    """
+    if state.life.state == "firing":
+        state.held_votes = state.held_negative = 0.0
+        return
     scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
-    if rule.is_e_detector:
-        reading = _read_e_detector(rule, state, ballots, usual=usual, start_ms=start_ms, late=late)
-    else:
-        reading = _read_threshold(rule, state, ballots, usual=usual, start_ms=start_ms, late=late)
-    if state.life.state != "firing" and not reading.condition.fires and scores:
+    negative = math.fsum(scores)
+    state.held_votes += len(scores)
+    state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=len(scores), negative=negative)
+    if state.run is None and state.held_votes:
         baselines.update(
-            state.baseline, rule.baseline, votes=len(scores), negative=math.fsum(scores), at_ms=start_ms + BIN_MS
+            state.baseline, rule.baseline, votes=state.held_votes, negative=state.held_negative, at_ms=end_ms
         )
-    return reading
+        state.held_votes = state.held_negative = 0.0
 
 
 def spend_evidence(rule: Rule, state: RuleState) -> None:
@@ -129,8 +143,9 @@ def _read_e_detector(
 
 
 def _recall(state: RuleState, ballots: Sequence[Ballot], end_ms: int) -> None:
-    keep = 0.5 ** ((end_ms - state.recent_ms) / RECENT_HALF_LIFE_MS) if state.recent_ms else 0.0
     scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
+    by_time = 0.5 ** ((end_ms - state.recent_ms) / _RECENT_HALF_LIFE_MS)
+    keep = max(by_time, _RECENT_PER_VOTE ** len(scores)) if state.recent_ms else 0.0
     state.recent_votes = state.recent_votes * keep + len(scores)
     state.recent_negative = state.recent_negative * keep + math.fsum(scores)
     state.recent_ms = end_ms

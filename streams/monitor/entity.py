@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streams.monitor.bins import BIN_MS, bin_start, from_ms
-from streams.monitor.detect import Ballot, Reading, after_end, read_bin, spend_evidence
+from streams.monitor.detect import Ballot, Reading, after_end, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
 from streams.monitor.rules import Rule, fill
@@ -102,6 +102,7 @@ def _apply(
         spend_evidence(rule, memory)
     if "resolved" in written or "inactive" in written:
         after_end(memory)
+    learn(rule, memory, ballots, end_ms=start_ms + BIN_MS)
     return alerts
 
 

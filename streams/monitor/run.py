@@ -173,12 +173,13 @@ def _in_words(log_e: float | None) -> str:
     """The e-detector's bound as a sentence: an e-value of n comes by chance at most once in n minutes of activity."""
     if log_e is None:
         return "a plain threshold was passed; no statement about chance"
-    days = math.exp(min(log_e, 700.0)) / _MINUTES_PER_DAY
-    if days < 1:
-        return "by chance, a rise like this comes more than once a day at this company"
+    days = math.exp(log_e) / _MINUTES_PER_DAY
+    if days < 1.5:
+        return "by chance, a rise like this may come every day or so at this company"
     if days < 365:
         return f"by chance, a rise like this comes at most once in about {days:.0f} days at this company"
     years = days / 365.25
-    if years < 100:
-        return f"by chance, a rise like this comes at most once in about {years:.0f} years at this company"
-    return "by chance, a rise like this comes at most once in more than 100 years at this company"
+    if years >= 100:
+        return "by chance, a rise like this comes at most once in more than 100 years at this company"
+    span = "a year" if years < 1.5 else f"{years:.0f} years"
+    return f"by chance, a rise like this comes at most once in about {span} at this company"

@@ -108,10 +108,13 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """e-detector: log e-value per bet."""
     cusum: float = 0.0
     """e-detector: CUSUM of the onset bet; the onset is where it last left zero."""
+    held_votes: float = 0.0
+    held_negative: float = 0.0
+    """Votes of the run that the baseline has not learned from."""
     recent_votes: float = 0.0
     recent_negative: float = 0.0
     recent_ms: int = 0
-    """e-detector: votes and P(negative) with a short half-life, to see that it is over."""
+    """e-detector: votes and P(negative) with a short memory, to see that it is over."""
     window: list[tuple[int, int, float]] = msgspec.field(default_factory=list)
     """threshold: (bin start, votes, sum of P(negative)) of the window's bins."""
 
