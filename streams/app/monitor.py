@@ -18,10 +18,11 @@ from streams.app.apps import Fatal, assigned_partitions, group, log, make_app, r
 from streams.app.pipeline import OrderedPipeline
 from streams.app.sender import Outgoing, Sender
 from streams.app.store import StateTable
+from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.deliver import Deliverer
 from streams.errors import RecordError
-from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
+from streams.monitor import PartitionMonitor, RuleSet
 from streams.records import Alert, DeadLetter, decode_alert, decode_mention, encode
 
 _BATCH = 1024
@@ -122,18 +123,7 @@ class MonitorService:
     def _monitor(self, partition: int) -> PartitionMonitor:
         monitor = self._monitors.get(partition)
         if monitor is None:
-            options = self._settings.monitor
-            monitor = PartitionMonitor(
-                partition,
-                self._rules,
-                MonitorOptions(
-                    allowed_lateness_s=options.allowed_lateness_s,
-                    story_horizon_s=options.story_horizon_s,
-                    author_votes_per_hour=options.author_votes_per_hour,
-                    squall_version=__version__,
-                ),
-                names=self._names,
-            )
+            monitor = PartitionMonitor(partition, self._rules, monitor_options(self._settings), names=self._names)
             monitor.restore(self._table.saved(partition))
             self._monitors[partition] = monitor
             log.info("monitoring partition %d of %s", partition, self._settings.topics.mentions)

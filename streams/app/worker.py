@@ -25,14 +25,13 @@ from streams.app.offsets import OffsetReader, Position
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
+from streams.assembly import company_names, entity_table, rules_in_force
 from streams.config import Settings
 from streams.deliver import deliverer
 from streams.errors import BrokerError
 from streams.ingest.decode import Limits
-from streams.ingest.entities import Linker, load_table, load_watchlist, sp500
-from streams.ingest.entities.table import EntityTable
+from streams.ingest.entities import Linker, load_watchlist
 from streams.ingest.redact import Redactor
-from streams.monitor import default_rules, load_rules
 from streams.scoring import ScoringStage, StageOptions
 from streams.topics import require_topics
 
@@ -56,20 +55,6 @@ def make_linker(settings: Settings) -> Linker:
     """Build the entity linker. Raises InputError for a table or watch list that cannot be used."""
     watchlists = [load_watchlist(path) for path in settings.entities.watchlists]
     return Linker(entity_table(settings), watchlists=watchlists)
-
-
-def entity_table(settings: Settings) -> EntityTable:
-    """Load the tables of the settings as one. Raises InputError for one that cannot be used."""
-    tables = [load_table(path) for path in settings.entities.tables]
-    if settings.entities.include_sp500:
-        tables.insert(0, sp500())
-    first, *others = tables or [EntityTable([])]
-    return first.merged(others)
-
-
-def company_names(settings: Settings) -> dict[str, str]:
-    """Return the display names of all companies by symbol. Raises InputError for a table that cannot be used."""
-    return {entity.symbol: entity.name for entity in entity_table(settings)}
 
 
 def make_stage(settings: Settings, scorer: Scorer) -> ScoringStage:
@@ -142,7 +127,7 @@ class Worker:
         stops: list[Callable[[], Awaitable[object]]] = []
         tasks: list[asyncio.Task[None]] = []
         if self._role in ("all", "monitor"):
-            rules = load_rules(settings.monitor.rules) if settings.monitor.rules else default_rules()
+            rules = rules_in_force(settings)
             self._monitor = MonitorService(
                 settings, rules, sender, out, self._die, names=await asyncio.to_thread(company_names, settings)
             )
