@@ -1,0 +1,19 @@
+"""History through the same code again: what was on `squall.mentions` gives the alerts that it gave when it was live.
+
+A monitor's state is a function of its partition of the log and of nothing else, so a replay needs no saved state, no
+Faust and no consumer group, and its alerts are the same bytes.
+"""
+
+from streams.replay.compare import Difference, compare_alerts
+from streams.replay.core import LogRecord, replay_partition
+from streams.replay.log import partition_of, read_alerts, replay_mentions
+
+__all__ = [
+    "Difference",
+    "LogRecord",
+    "compare_alerts",
+    "partition_of",
+    "read_alerts",
+    "replay_mentions",
+    "replay_partition",
+]
