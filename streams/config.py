@@ -227,6 +227,11 @@ class WorkerSettings(_Section):
     """A message partition that is read to its end and silent for this long stops holding bins open."""
     watchdog_s: float = Field(60.0, ge=5)
     """The process exits if messages wait and none was finished for this long, so that it is started afresh."""
+    session_timeout_s: float = Field(15.0, ge=6, le=300)
+    """Kafka gives a dead worker's partitions to others after this."""
+    instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    """A name of this worker's own that outlives restarts, such as a StatefulSet's pod name: with it a restarted worker
+    takes up its partitions at once instead of after the session timeout. No two workers may share one."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of log lines."""
 

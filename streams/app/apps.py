@@ -25,11 +25,14 @@ def make_app(settings: Settings, role: str) -> faust.App:
     credentials = faust_credentials(settings.kafka)
     if credentials is not None:
         options["broker_credentials"] = credentials
+    worker = settings.worker
+    if worker.instance_id is not None:
+        options["consumer_group_instance_id"] = worker.instance_id
     app = faust.App(
         group(settings, role),
         broker=";".join(f"aiokafka://{server}" for server in settings.kafka.bootstrap_servers),
         store="memory://",
-        datadir=str(settings.worker.data_dir / role),
+        datadir=str(worker.data_dir / role),
         topic_disable_leader=True,  # the leader topic is one more to make, and nothing here elects anybody
         topic_replication_factor=settings.topics.replication_factor,
         topic_partitions=settings.topics.mention_partitions,  # of the table's changelog
@@ -37,7 +40,9 @@ def make_app(settings: Settings, role: str) -> faust.App:
         stream_wait_empty=True,  # a rebalance waits for what is under way
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=_COMMIT_INTERVAL_S,
-        broker_max_poll_records=2 * settings.worker.batch_messages,
+        broker_session_timeout=worker.session_timeout_s,
+        broker_heartbeat_interval=worker.session_timeout_s / 5,
+        broker_max_poll_records=2 * worker.batch_messages,
         Table=StateTable,
         web_enabled=False,
         **options,

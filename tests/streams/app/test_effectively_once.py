@@ -1,0 +1,185 @@
+"""Kills, a broker restart and bad bytes change nothing: the same mentions, the same dead letters, the same alerts."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaProducer
+
+from deploy.demo.companies import write_table
+from deploy.demo.story import demo_days, demo_history
+from deploy.kafka import LocalBroker, free_port
+from streams.config import Settings
+from streams.records import DeadLetter, Mention, Message, decode_alert, decode_mention, encode
+from streams.topics import create_topics
+from tests.streams.app.harness import WorkerProcess, end_of, records_of, until
+
+GOOD = 1_800
+BAD = 200
+LATENESS_S = 120
+
+Row = tuple[bytes, bytes | None]
+"""Key and value of a record of the messages topic."""
+
+
+def good_messages() -> list[Message]:
+    """The last day of a quiet history, then three days with incidents."""
+    days, _ = demo_days(seed=11, history_days=1)
+    return [*demo_history(seed=11, days=1), *days][-GOOD:]
+
+
+def bad_rows(dice: random.Random) -> list[tuple[Row, str]]:
+    """Records that must be refused, each with the reason; all different, so that each can be found again."""
+
+    def altered(number: int, **fields: Any) -> bytes:
+        message = {"id": f"bad-{number}", "source": "wire", "published_at": "2026-03-18T12:00:00Z", "text": "Bad news."}
+        return json.dumps(message | fields).encode()
+
+    makers = [
+        (lambda n: b'{"id": "bad-%d", ' % n, "not_json"),
+        (lambda n: b'{"id": "bad-%d \xff\xfe"}' % n, "not_utf8"),
+        (lambda n: altered(n, text=n), "wrong_type"),
+        (lambda n: altered(n, published_at="2026-03-18T12:00:00"), "wrong_type"),
+        (lambda n: altered(n, published_at="1969-07-20T20:17:40Z"), "too_old"),
+        (lambda n: altered(n, published_at="2999-01-01T00:00:00Z"), "in_the_future"),
+        (lambda n: altered(n, text=" \u200b ", title=None), "empty_text"),
+        (lambda n: altered(n, id="", note=n), "bad_id"),
+        (lambda n: altered(n, source=" ", note=n), "bad_source"),
+        (lambda n: altered(n, schema=99), "newer_schema"),
+        (lambda n: altered(n, text="x" * 300_000), "too_large"),
+    ]
+    rows = [
+        ((f"s{dice.randrange(9)}".encode(), make(n)), why) for n in range(BAD - 1) for make, why in [makers[n % 11]]
+    ]
+    return [*rows, ((b"s1", None), "tombstone")]
+
+
+def shuffled_in(rows: Sequence[Row], others: Iterable[Row], dice: random.Random) -> list[Row]:
+    """Put rows at random places, and leave the order of the first ones as it is."""
+    mixed = list(rows)
+    for row in others:
+        mixed.insert(dice.randrange(len(mixed) + 1), row)
+    return mixed
+
+
+def publish(settings: Settings, rows: Iterable[Row]) -> None:
+    producer = KafkaProducer(**settings.kafka.client_options(), acks="all", enable_idempotence=True)
+    for key, value in rows:
+        producer.send(settings.topics.messages, key=key, value=value)
+    producer.flush()
+    producer.close()
+
+
+def finished(worker: WorkerProcess, settings: Settings, last_ms: int) -> None:
+    """Wait until every partition's watermark has reached the end of the feed, and nothing waits."""
+    wanted = settings.topics.mention_partitions * (last_ms / 1000 - LATENESS_S)
+
+    def done() -> bool:
+        worker.must_live()
+        reached = worker.metric("squall_watermark_seconds")
+        return reached is not None and abs(reached - wanted) < 0.5 and worker.metric("squall_waiting_records") == 0
+
+    until(done, "the watermark has not reached the end of the feed")
+
+
+def alerts_on(settings: Settings) -> dict[tuple[str, int], bytes]:
+    """Alert transitions; the copies of one must be the same bytes."""
+    found: dict[tuple[str, int], bytes] = {}
+    for record in records_of(settings, settings.topics.alerts):
+        alert = decode_alert(record.value)
+        assert found.setdefault((alert.id, alert.transition), record.value) == record.value
+    return found
+
+
+def mentions_on(settings: Settings) -> dict[tuple[str, str], dict[str, Any]]:
+    """What was said of each (message, company), without the clocks of the run; copies must agree."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for record in records_of(settings, settings.topics.mentions):
+        mention = decode_mention(record.value)
+        if isinstance(mention, Mention):
+            said = json.loads(encode(mention))
+            for clock in ("received_at", "scored_at", "origin"):
+                del said[clock]
+            assert found.setdefault((mention.message_id, mention.entity), said) == said
+    return found
+
+
+def dead_letters_on(settings: Settings) -> set[tuple[bytes | None, str]]:
+    letters = (
+        DeadLetter.from_headers(record.headers, key=record.key, value=record.value)
+        for record in records_of(settings, settings.topics.dead_letters)
+    )
+    return {(letter.value, letter.reason) for letter in letters}
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(900)
+def test_three_kills_and_a_broker_restart_lose_nothing_and_change_no_alert(tmp_path: Path, make_settings: Any) -> None:
+    dice = random.Random(5)
+    messages = good_messages()
+    bad = bad_rows(dice)
+    rows = shuffled_in([(m.source.encode(), encode(m)) for m in messages], [row for row, _ in bad], dice)
+    assert len(rows) == GOOD + BAD
+    last_ms = max(int(m.published_at.timestamp() * 1000) for m in messages)
+    write_table(tmp_path / "companies.csv")
+    broker = LocalBroker(tmp_path / "broker", free_port())
+    broker.start(timeout_s=120)
+    try:
+        runs = {}
+        for name in ("calm", "rough"):
+            folder = tmp_path / name
+            folder.mkdir()
+            settings = make_settings(
+                broker.bootstrap,
+                name,
+                worker={"batch_messages": 32, "idle_after_s": 2.0, "instance_id": name, "session_timeout_s": 10.0},
+                monitor={"allowed_lateness_s": LATENESS_S},
+                entities={"tables": [str(tmp_path / "companies.csv")]},
+                delivery={"terminal": False},
+            )
+            create_topics(settings)
+            publish(settings, rows)
+            with WorkerProcess(settings, folder) as worker:
+                if name == "rough":
+                    trouble(worker, settings, broker)
+                finished(worker, settings, last_ms)
+                assert worker.send(signal.SIGTERM) == 0
+            runs[name] = (mentions_on(settings), dead_letters_on(settings), alerts_on(settings))
+    finally:
+        broker.stop()
+
+    calm, rough = runs["calm"], runs["rough"]
+    assert {message_id for message_id, _ in calm[0]} == {f"{m.source}:{m.id}" for m in messages}
+    assert calm[1] == {(value, reason) for (_, value), reason in bad}
+    assert any(decode_alert(data).state == "firing" for data in calm[2].values()), "nothing fired: nothing is proved"
+    assert rough[0] == calm[0]
+    assert rough[1] == calm[1]
+    assert rough[2] == calm[2]
+
+
+def trouble(worker: WorkerProcess, settings: Settings, broker: LocalBroker) -> None:
+    """Kill the worker three times in the middle of its work, and restart the broker under it once."""
+    for kill in range(3):
+        at_work(worker, settings)
+        worker.send(signal.SIGKILL)
+        worker.start()
+        if kill == 1:
+            at_work(worker, settings)
+            broker.stop()
+            broker.start(timeout_s=120)
+
+
+def at_work(worker: WorkerProcess, settings: Settings) -> None:
+    """Wait until the worker that runs now has written some mentions, and see that it has not written them all."""
+    before = end_of(settings, settings.topics.mentions)
+    until(
+        lambda: worker.must_live() or end_of(settings, settings.topics.mentions) >= before + 100,
+        "the worker writes no mentions",
+    )
+    assert worker.metric("squall_waiting_records") != 0, "too late: all is done"
