@@ -19,11 +19,13 @@ class CardFacts:
         base_name: how base weights are called, for instance their Hub id.
         base_licence: licence of the base weights.
         data_licence: licence of the training files.
+        remarks: what else a reader should know, one sentence or more each; for instance what was tried before.
     """
 
     base_name: str
     base_licence: str = "not stated"
     data_licence: str = "not stated"
+    remarks: tuple[str, ...] = ()
 
 
 def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts) -> str:
@@ -62,6 +64,7 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         "Figures of the model as it is stored and loaded (8-bit weights), and of the same weights before rounding:",
         _head_table(metrics),
         *_class_tables(metrics["dev"]),
+        *(["## Remarks", *(f"- {remark}" for remark in facts.remarks)] if facts.remarks else []),
         "## Why it is stored whole, in 8 bits",
         "Each matrix row is kept as 8-bit integers and one scale, and read back to floating point at load; biases, "
         "norms and heads stay in 32 bits. The alternative, small adapters over base weights, would have made a "

@@ -28,6 +28,7 @@ def train(
     base_name: Annotated[str, typer.Option(help="How the model card calls the base.")] = "",
     base_licence: Annotated[str, typer.Option(help="Licence of the base, for the model card.")] = "not stated",
     data_licence: Annotated[str, typer.Option(help="Licence of the files, for the model card.")] = "not stated",
+    remark: Annotated[list[str] | None, typer.Option(help="A remark for the model card; may be repeated.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the rows.")] = _DEFAULTS.epochs,
     batch_size: Annotated[int, typer.Option(help="Rows per step.")] = _DEFAULTS.batch_size,
     lr: Annotated[float, typer.Option(help="Peak learning rate of the top layer.")] = _DEFAULTS.learning_rate,
@@ -80,7 +81,7 @@ def train(
         base=base,
         out=out,
         name=name or out.name,
-        facts=CardFacts(base_name or _public_name(base), base_licence, data_licence),
+        facts=CardFacts(base_name or _public_name(base), base_licence, data_licence, tuple(remark or ())),
         device=device,
     )
     trained = train_model(

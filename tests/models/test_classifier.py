@@ -116,7 +116,7 @@ def test_the_shipped_model_scores_bit_for_bit_alike_in_every_batch(dtype: str) -
     classifier = _with_budget(DEFAULT_MODEL, 2048, dtype)
     whole = _raw(classifier, texts)
     for budget in (1, 200, 700):
-        shuffled = random.Random(budget).sample(range(len(texts)), len(texts))  # noqa: S311
+        shuffled = random.Random(budget).sample(range(len(texts)), len(texts))
         other = _raw(_with_budget(DEFAULT_MODEL, budget, dtype), [texts[index] for index in shuffled])
         for place, index in enumerate(shuffled):
             assert other[place] == whole[index], f"text {index} differs with a budget of {budget} tokens"

@@ -16,7 +16,7 @@ FILLERS = tuple(f"{place}{thing}" for place in ("north", "south", "east", "west"
 
 def _texts(word_sets: dict[str, tuple[str, ...]], each: int, seed: int) -> list[tuple[str, str]]:
     """Return texts of five random words around one that decides the label; no two are near-duplicates."""
-    pick = random.Random(seed)  # noqa: S311 - test data
+    pick = random.Random(seed)
     rows: list[tuple[str, str]] = []
     for _ in range(each):
         for label, words in word_sets.items():

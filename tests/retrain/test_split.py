@@ -42,7 +42,7 @@ def test_texts_that_are_empty_once_normalised_share_a_group() -> None:
 
 
 def test_no_group_stands_on_both_sides_or_twice_in_development() -> None:
-    pick = random.Random(1)  # noqa: S311
+    pick = random.Random(1)
     words = [f"w{index}" for index in range(400)]
     stems = [" ".join(pick.sample(words, 14)) for _ in range(150)]
     texts = [stem + suffix for stem in stems for suffix in ("", " https://t.example/1", " end")]
@@ -59,7 +59,7 @@ def test_no_group_stands_on_both_sides_or_twice_in_development() -> None:
 
 def test_a_text_keeps_its_side_when_rows_are_shuffled_and_moves_with_the_seed() -> None:
     rows = examples([f"company {index} does thing {index * 7} at place {index * 3}" for index in range(200)])
-    shuffled = random.Random(2).sample(rows, len(rows))  # noqa: S311
+    shuffled = random.Random(2).sample(rows, len(rows))
 
     def dev_texts(order: list[Example], seed: int) -> set[str]:
         return {order[index].text for index in split_examples(order, 0.2, seed).dev}

@@ -30,7 +30,7 @@ def same_threads() -> object:
 def train(
     sentiment: Path, topic: Path, base: Path | str, out: Path, settings: TrainingSettings = SETTINGS
 ) -> TrainedModel:
-    facts = CardFacts("invented/base", "Apache-2.0", "MIT")
+    facts = CardFacts("invented/base", "Apache-2.0", "MIT", ("Only a test.",))
     job = TrainingJob((sentiment,), (topic,), str(base), out, "tiny-test", facts, device="cpu")
     return train_model(job, settings, progress=lambda line: None)
 
@@ -54,7 +54,14 @@ def test_training_learns_and_leaves_a_complete_loadable_folder(
     down, up = classifier.predict(["northa plunge southb midc", "easta westb climb midd"])
     assert (down.label, up.label) == ("negative", "positive")
     card = (trained.folder / CARD).read_text()
-    for fact in ("invented/base", "Apache-2.0", "MIT", trained.manifest.version, "`topic.csv`: 120 rows"):
+    for fact in (
+        "invented/base",
+        "Apache-2.0",
+        "MIT",
+        "- Only a test.",
+        trained.manifest.version,
+        "`topic.csv`: 120 rows",
+    ):
         assert fact in card
     assert str(tmp_path) not in card + (trained.folder / MANIFEST).read_text()
 
