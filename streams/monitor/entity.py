@@ -57,6 +57,7 @@ def _event_order(vote: Vote) -> tuple[int, str]:
 
 def _close(state: EntityState, horizon: Horizon, context: Context, votes: Sequence[Vote], start_ms: int) -> list[Alert]:
     ballots = [_ballot(horizon, vote) for vote in votes]
+    horizon.closed(start_ms)
     horizon.expire(start_ms)
     late, state.late = state.late, 0
     alerts: list[Alert] = []

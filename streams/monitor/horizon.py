@@ -1,17 +1,24 @@
-"""An entity's memory of the last day: message ids, votes per author, stories; saved in hourly chunks.
+"""An entity's memory of the last day: message ids, votes per author, stories, open votes; saved in hourly chunks.
 
 Kept apart from `EntityState` and cut by the hour because it is large and changes little: saving it after a batch
 writes the hours that changed and no others.
+
+A chunk is never written over while it is in force: a changed hour goes to the hour's other slot, and it is the
+entity's own record, written after the chunks, that says which slots are in force (`EntityState.chunks`). Whatever is
+cut off between two keys, the entity is restored wholly as before or wholly as after.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 import xxhash
 
 from streams.monitor.bins import HOUR_MS
+from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
 
 SCHEMA = 1
@@ -32,6 +39,22 @@ class _Chunk(msgspec.Struct, array_like=True):
     ids: list[int]
     authors: list[tuple[int, int]]
     stories: bytes
+    open: list[Vote]
+    """Of the hour's bins that have not closed."""
+
+
+class Place(NamedTuple):
+    """Where a chunk is saved: an hour since the epoch, and one of its two slots."""
+
+    hour: int
+    slot: int
+
+
+class Saving(NamedTuple):
+    """What to write before the entity's own record, and what to delete after it."""
+
+    written: list[tuple[Place, bytes]]
+    deleted: list[Place]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -52,8 +75,14 @@ class Horizon:
         self._hours: dict[int, _Hour] = {}
         self._stories = StoryIndex(horizon_s=horizon_s)
         self._dirty: set[int] = set()
-        self._gone: set[int] = set()
+        self._slots: dict[int, int] = {}
+        self._stale: set[Place] = set()
         self._oldest_hour = 0
+
+    @property
+    def slots(self) -> dict[int, int]:
+        """The slot in force of every hour, as of the last `changes`; goes into the entity's record."""
+        return dict(self._slots)
 
     def first_seen(self, message_id: str, at_ms: int) -> bool:
         """Remember a message id; False if it was known."""
@@ -65,10 +94,9 @@ class Horizon:
         self._dirty.add(at_ms // HOUR_MS)
         return True
 
-    def is_known(self, message_id: str, at_ms: int) -> bool:
-        """Whether a message id has been seen, without remembering it."""
-        hour = self._hours.get(at_ms // HOUR_MS)
-        return hour is not None and xxhash.xxh3_64_intdigest(message_id.encode()) in hour.ids
+    def closed(self, start_ms: int) -> None:
+        """Take note that a bin has closed: its votes are open no more."""
+        self._dirty.add(start_ms // HOUR_MS)
 
     def story(self, text: str, *, message_id: str, at_ms: int) -> Assignment:
         """Find a message's story; mentions must come in the order (time, id)."""
@@ -97,32 +125,73 @@ class Horizon:
         for hour in [hour for hour in self._hours if hour < oldest]:
             del self._hours[hour]
             self._dirty.discard(hour)
-            self._gone.add(hour)
+            slot = self._slots.pop(hour, None)
+            if slot is not None:
+                self._stale.add(Place(hour, slot))
 
-    def changes(self) -> dict[int, bytes | None]:
-        """Return the chunks to save since the last call, by hour; None for one to delete."""
+    def changes(self, open_votes: Sequence[Vote]) -> Saving:
+        """Return what to save since the last call; `slots` is then what the entity's record must say.
+
+        Args:
+            open_votes: all votes of the entity that wait for their bins to close.
+        """
         story_hours = self._stories.dirty_hours()
         for hour in story_hours:
             if hour >= self._oldest_hour:
                 self._hour(hour * HOUR_MS)
         told = set(self._stories.hours())
-        saved: dict[int, bytes | None] = dict.fromkeys(self._gone)
+        waiting: dict[int, list[Vote]] = {}
+        for vote in open_votes:
+            waiting.setdefault(vote.at_ms // HOUR_MS, []).append(vote)
+        written = []
         for hour in sorted((self._dirty | story_hours) & self._hours.keys()):
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
-            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories)
-            saved[hour] = _encoder.encode(chunk)
+            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, []))
+            written.append((self._other_place(hour), _encoder.encode(chunk)))
+        deleted = sorted(self._stale)
         self._stories.clean()
         self._dirty.clear()
-        self._gone.clear()
-        return saved
+        self._stale.clear()
+        return Saving(written, deleted)
 
-    def restore(self, hour: int, data: bytes) -> None:
-        """Take in one saved chunk.
+    def _other_place(self, hour: int) -> Place:
+        old = self._slots.get(hour)
+        if old is not None:
+            self._stale.add(Place(hour, old))
+        place = Place(hour, 0 if old is None else 1 - old)
+        self._slots[hour] = place.slot
+        self._stale.discard(place)
+        return place
 
-        Raises:
-            ValueError: the chunk is of a schema that this version does not read.
+    def restore(self, chunks: Mapping[Place, bytes], slots: Mapping[int, int]) -> tuple[list[Vote], list[str]]:
+        """Take in saved chunks, into a new memory; those that are not in force are deleted at the next saving.
+
+        Args:
+            chunks: all that is saved.
+            slots: which of them are in force, by the entity's record.
+
+        Returns:
+            The open votes, and a sentence for each chunk in force that is missing or cannot be read.
         """
+        votes: list[Vote] = []
+        lost: list[str] = []
+        self._stale = set(chunks)
+        for hour, slot in sorted(slots.items()):
+            data = chunks.get(Place(hour, slot))
+            if data is None:
+                lost.append(f"hour {hour}: its chunk is missing")
+                continue
+            try:
+                votes += self._take_in(hour, data)
+            except ValueError as error:
+                lost.append(str(error))
+            else:
+                self._slots[hour] = slot
+                self._stale.discard(Place(hour, slot))
+        return votes, lost
+
+    def _take_in(self, hour: int, data: bytes) -> list[Vote]:
         try:
             chunk = _decoder.decode(data)
         except msgspec.DecodeError as error:
@@ -134,6 +203,7 @@ class Horizon:
         if chunk.stories:
             self._stories.load_chunk(hour, chunk.stories)
         self._hours[hour] = _Hour(ids=set(chunk.ids), authors=dict(chunk.authors))
+        return chunk.open
 
     def _hour(self, at_ms: int) -> _Hour:
         return self._hours.setdefault(at_ms // HOUR_MS, _Hour())

@@ -6,8 +6,9 @@ Its state is saved key by key (`changes`) and taken in again (`restore`). The re
 2. Save `changes()` and wait; entities first, the clock last, in the order given.
 3. Only then commit the offset.
 
-Whatever is cut off in between is read again, changes nothing twice, and yields the same alerts under the same ids:
-each entity knows the last offset it absorbed, bins close once, and the clock is never newer than the entities.
+Whatever is cut off in between, even between two keys of one entity, is read again, changes nothing twice, and yields
+the same alerts under the same ids: each entity knows the last offset it absorbed, its record is what puts the chunks
+saved before it in force, bins close once, and the clock is never newer than the entities.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from streams.monitor.bins import bin_end, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
 from streams.monitor.entity import Context, close_bins
-from streams.monitor.horizon import Horizon
+from streams.monitor.horizon import Horizon, Place
 from streams.monitor.rules import RuleSet
 from streams.monitor.state import EntityState, Vote, decode_state, encode_state
 from streams.records import Alert, Mention, Progress
@@ -129,9 +130,12 @@ class PartitionMonitor:
         """Return what to save since the last call: first the entities, and when they are safe the clock."""
         saved: list[Change] = []
         for name in sorted(self._changed):
-            for hour, chunk in sorted(self._horizons[name].changes().items()):
-                saved.append((_key(_HOUR, name, str(hour)), chunk))
-            saved.append((_key(_ENTITY, name), encode_state(self._entities[name])))
+            state, horizon = self._entities[name], self._horizons[name]
+            saving = horizon.changes(state.open)
+            state.chunks = sorted(horizon.slots.items())
+            saved += ((_hour_key(name, place), chunk) for place, chunk in saving.written)
+            saved.append((_key(_ENTITY, name), encode_state(state)))
+            saved += ((_hour_key(name, place), None) for place in saving.deleted)
         self._changed.clear()
         clock: list[Change] = []
         if self._clock_changed:
@@ -140,25 +144,34 @@ class PartitionMonitor:
         return Changes(saved, clock)
 
     def restore(self, items: Iterable[tuple[str, bytes]]) -> None:
-        """Take in saved state. What is of another schema is set aside with a warning: that entity starts afresh."""
+        """Take in saved state, in any order. What is of another schema is set aside with a warning: that entity starts
+        afresh.
+        """
+        chunks: dict[str, dict[Place, bytes]] = {}
         for key, value in items:
             kind, name, *rest = key.split(_SEPARATOR)
             if kind == _CLOCK and int(name) == self._partition:
                 self._restore_clock(value)
             elif kind == _ENTITY:
                 state = decode_state(value)
-                if state is None:
+                if state is not None:
+                    self._entities[name] = state
+                else:
                     _log.warning("the saved state of %s is of another version and is set aside: it starts afresh", name)
-                    continue
-                self._entities[name] = state
-                self._horizon(name)
-                for vote in state.open:
-                    heapq.heappush(self._due, (bin_end(vote.at_ms), name))
             elif kind == _HOUR:
-                try:
-                    self._horizon(name).restore(int(rest[0]), value)
-                except ValueError as error:
-                    _log.warning("memory of %s is set aside: %s", name, error)
+                chunks.setdefault(name, {})[Place(int(rest[0]), int(rest[1]))] = value
+        for name in self._entities.keys() | chunks.keys():
+            self._restore_memory(name, chunks.get(name, {}))
+
+    def _restore_memory(self, name: str, chunks: dict[Place, bytes]) -> None:
+        state = self._entities.get(name)
+        votes, lost = self._horizon(name).restore(chunks, {} if state is None else dict(state.chunks))
+        for reason in lost:
+            _log.warning("memory of %s is set aside: %s", name, reason)
+        if state is not None:
+            state.open = votes
+            for vote in votes:
+                heapq.heappush(self._due, (bin_end(vote.at_ms), name))
 
     def _restore_clock(self, value: bytes) -> None:
         try:
@@ -191,15 +204,15 @@ class PartitionMonitor:
         at_ms = to_ms(mention.published_at)
         end_ms = bin_end(at_ms)
         watermark_ms = self._clock.watermark_ms
-        if watermark_ms is not None and end_ms <= watermark_ms:
-            if horizon.is_known(mention.message_id, at_ms):
-                self.counters.repeated += 1
-            else:
-                self.counters.late += 1
-                state.late += 1
+        if watermark_ms is not None and end_ms <= watermark_ms - self._options.story_horizon_s * 1000:
+            self.counters.late += 1  # beyond memory, where a late one cannot be told from a repeat: alerts pass it over
             return
         if not horizon.first_seen(mention.message_id, at_ms):
             self.counters.repeated += 1
+            return
+        if watermark_ms is not None and end_ms <= watermark_ms:
+            self.counters.late += 1
+            state.late += 1
             return
         self.counters.absorbed += 1
         state.open.append(_vote(mention, at_ms))
@@ -224,6 +237,10 @@ class PartitionMonitor:
 
 def _key(kind: str, *parts: str) -> str:
     return _SEPARATOR.join((kind, *parts))
+
+
+def _hour_key(name: str, place: Place) -> str:
+    return _key(_HOUR, name, str(place.hour), str(place.slot))
 
 
 def _vote(mention: Mention, at_ms: int) -> Vote:

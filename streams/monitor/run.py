@@ -92,7 +92,7 @@ def build_evidence(
             share=_rounded(share),
             low=_rounded(low),
             high=_rounded(high),
-            votes=run.votes,
+            votes=float(run.votes),  # as a restored state has it, or the same alert would be other bytes
             messages=run.messages,
             stories=run.votes,
             sources=len(run.sources),

@@ -126,7 +126,9 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
     offset: int = -1
     """Last offset of the mentions log that was absorbed: a record read again changes nothing."""
     open: list[Vote] = msgspec.field(default_factory=list)
-    """Mentions in bins that have not closed."""
+    """Mentions in bins that have not closed; saved in the hourly chunks, as a backlog can make them many."""
+    chunks: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    """The hourly chunks in force, ascending: hour since the epoch, and slot."""
     late: int = 0
     """Mentions that came after their bin had closed."""
     rules: dict[str, RuleState] = msgspec.field(default_factory=dict)
@@ -139,8 +141,8 @@ _decoder = msgspec.msgpack.Decoder(EntityState)
 
 
 def encode_state(state: EntityState) -> bytes:
-    """Write an entity's state; equal states are equal bytes."""
-    return _encoder.encode(state)
+    """Write an entity's state without its open votes; equal states are equal bytes."""
+    return _encoder.encode(msgspec.structs.replace(state, open=[]))
 
 
 def decode_state(data: bytes) -> EntityState | None:
