@@ -34,6 +34,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     window_start: UtcTime
     window_end: UtcTime
 
+    def __post_init__(self) -> None:
+        require_utc(self.window_start, self.window_end)
+
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """What the entity's own history explains."""
@@ -66,6 +69,9 @@ class EvidenceMessage(msgspec.Struct, frozen=True, kw_only=True):
     author: str | None = None
     title: str | None = None
     url: str | None = None
+
+    def __post_init__(self) -> None:
+        require_utc(self.published_at)
 
 
 class Counterfactual(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +116,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[EvidenceMessage, ...]
     """Strongest first, one per story."""
     quality: Quality
+
+    def __post_init__(self) -> None:
+        require_utc(self.onset)
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,14 +24,14 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 class _Header(msgspec.Struct):
     """The part of a record that every version has."""
 
-    schema: int = 1
+    schema: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 _header_decoder = msgspec.json.Decoder(_Header)
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """Write a record as JSON with sorted keys, so that equal records are equal bytes."""
+    """Write a record as JSON, fields as declared and dictionaries by key: equal records are equal bytes."""
     return _encoder.encode(record)
 
 

@@ -63,11 +63,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         """Read a dead letter back from a Kafka record.
 
         Raises:
-            RecordError: reason `wrong_type`, if a header is missing or is not what `headers` writes.
+            RecordError: reason `wrong_type`, if a header is missing or is not what `headers` writes; `newer_schema`.
         """
         found = dict(headers)
         try:
-            return cls(
+            letter = cls(
                 value=value,
                 key=key,
                 reason=found["squall-reason"].decode(),
@@ -78,5 +78,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
                 refused_by=found["squall-refused-by"].decode(),
                 schema=int(found["squall-schema"]),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError) as error:  # the last two: a header that is null
             raise RecordError("wrong_type", f"not the headers of a dead letter: {error!r}") from error
+        if letter.schema > SCHEMA:
+            raise RecordError("newer_schema", f"schema {letter.schema} is newer than {SCHEMA}: upgrade")
+        return letter
