@@ -22,8 +22,9 @@ from models.tokens import TextTokenizer, pad
 class Classifier:
     """Scores texts for sentiment and topic; made by `load`.
 
-    A text's prediction depends on the text alone, bit for bit, whatever else is in the call or its batch, on
-    the same machine, device and number format. On the CPU that is tested; CUDA libraries may choose other
+    A text's prediction depends on the text alone, bit for bit, whatever else is in the call or its batch, as long as
+    machine, device, number format and number of threads stay the same. On the CPU that is tested (another number of
+    threads changes bits that the rounding to four decimals nearly always hides); CUDA libraries may choose other
     kernels for other batch sizes, so there it holds up to rounding only.
     """
 
