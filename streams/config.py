@@ -254,14 +254,22 @@ class DeliverySettings(_Section):
 
     terminal: bool = True
     """Print each alert that fires or resolves."""
-    webhook_url: str | None = Field(None, pattern=r"^https?://")
-    """Receiver of alerts in the shape of Alertmanager's webhook, version 4."""
+    webhook_url: SecretStr | None = None
+    """Receiver of alerts in the shape of Alertmanager's webhook, version 4. Masked, as such addresses often hold a key."""
     webhook_token: SecretStr | None = None
     """Sent as `Authorization: Bearer`."""
     webhook_timeout_s: float = Field(10.0, gt=0, le=60)
     """Longest wait for the receiver's answer."""
     external_url: str = "http://127.0.0.1:6066"
     """Address of this Squall in the webhook's `externalURL`."""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            msg = "must begin with http:// or https://"
+            raise ValueError(msg)
+        return value
 
 
 class Settings(BaseSettings):

@@ -46,7 +46,7 @@ def deliverer(settings: DeliverySettings, *, console: Console | None = None) -> 
         outboxes.append(Outbox("terminal", TerminalSink(console)))
     if settings.webhook_url is not None:
         webhook = Webhook(
-            settings.webhook_url,
+            settings.webhook_url.get_secret_value(),
             token=settings.webhook_token,
             timeout_s=settings.webhook_timeout_s,
             external_url=settings.external_url,
