@@ -103,7 +103,7 @@ class Decoder:
         check_name("bad_source", "source", raw.source, self.limits.max_id_chars)
         if raw.source.encode(errors="replace") == FEED_MARK_KEY:
             raise RecordError("bad_source", f"{raw.source!r} is the key of feed marks and can be no source")
-        published_at, clamped = self._event_time(raw.published_at, received_at)
+        published_at, clamped = self.event_time(raw.published_at, received_at)
         text, title = _text_and_title(raw)
         message = msgspec.structs.replace(
             raw,
@@ -117,7 +117,12 @@ class Decoder:
         )
         return Decoded(message, clamped)
 
-    def _event_time(self, published_at: datetime, received_at: datetime) -> tuple[datetime, bool]:
+    def event_time(self, published_at: datetime, received_at: datetime) -> tuple[datetime, bool]:
+        """Check a source's time, and return it in UTC, with whether it had to be moved out of the future.
+
+        Raises:
+            RecordError: reason `too_old` or `in_the_future`.
+        """
         # Compared before they are converted: the first and the last day of the calendar have no UTC everywhere.
         if published_at < self.limits.oldest:
             raise RecordError(

@@ -119,8 +119,9 @@ class FeedClock:
             if partition.quiet_since_s is None:
                 partition.quiet_since_s = now_s
             quiet_s = now_s - partition.quiet_since_s
-            held = partition.feeds is not None and quiet_s < ABANDONED_AFTER * self._idle_after_s
-            if held or quiet_s < self._idle_after_s:
+            if quiet_s >= ABANDONED_AFTER * self._idle_after_s:
+                partition.feeds = None  # a feed that still lives will speak again
+            if partition.feeds is not None or quiet_s < self._idle_after_s:
                 continue
             was_idle, partition.idle = partition.idle, True
             if partition.live:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import msgspec
+
 from models.labels import TOPIC_IDS
 from models.prediction import Prediction, Scorer
 from streams.errors import RecordError
@@ -144,7 +146,7 @@ class ScoringStage:
         for record in records:
             try:
                 if record.key == FEED_MARK_KEY:
-                    batch.marks.append((record.partition, decode_feed_mark(record.value)))
+                    batch.marks.append((record.partition, self._mark(record)))
                     continue
                 self._take(batch, record, taken)
             except RecordError as error:
@@ -163,8 +165,6 @@ class ScoringStage:
         try:
             return list(self._scorer.predict(texts))
         except Exception as error:
-            if len(texts) == 1 and self._works():
-                return [error]
             _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
         return self._one_by_one(texts)
 
@@ -183,6 +183,14 @@ class ScoringStage:
         """Remember a batch's messages, now that all that follows from them is on Kafka."""
         for ready in batch.ready:
             self._seen.remember(ready.message_id, ready.message.published_at)
+
+    def _mark(self, record: RawRecord) -> FeedMark:
+        """Decode a feed mark, within the bounds of a message's time: one from far ahead would close every bin."""
+        mark = decode_feed_mark(record.value)
+        if mark.event_time is None:
+            return mark
+        event_time, _ = self._decoder.event_time(mark.event_time, record.received_at)
+        return msgspec.structs.replace(mark, event_time=event_time)
 
     def _take(self, batch: Prepared, record: RawRecord, taken: set[str]) -> None:
         message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
@@ -271,7 +279,7 @@ class ScoringStage:
             except Exception as error:
                 results.append(error)
                 last = error
-        if last is not None and all(isinstance(result, Exception) for result in results):
+        if last is not None and all(isinstance(result, Exception) for result in results) and not self._works():
             raise last
         return results
 

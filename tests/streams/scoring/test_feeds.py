@@ -1,0 +1,193 @@
+"""How far message partitions have come, and which of them hold nobody up: the clocks are arguments."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from streams.records import FeedMark, Progress
+from streams.scoring import FeedClock
+from streams.scoring.feeds import ABANDONED_AFTER, LIVE_WITHIN
+
+IDLE_S = 5.0
+NOW = datetime(2026, 3, 18, 10, 0, tzinfo=UTC)
+NOTHING: set[int] = set()
+
+
+def clock(*partitions: int) -> FeedClock:
+    feeds = FeedClock(partitions=4, idle_after_s=IDLE_S)
+    feeds.assign(set(partitions) or {0})
+    return feeds
+
+
+def live(feeds: FeedClock, at: datetime, partition: int = 0) -> None:
+    feeds.seen(partition, at, at + timedelta(seconds=1))
+
+
+def old(feeds: FeedClock, at: datetime, partition: int = 0) -> None:
+    feeds.seen(partition, at, at + timedelta(days=30))
+
+
+def progress(event_time: datetime | None, *, idle: bool, partition: int = 0) -> Progress:
+    return Progress(partition=partition, partitions=4, event_time=event_time, idle=idle)
+
+
+def test_a_partition_is_idle_only_after_it_was_silent_for_long_enough() -> None:
+    feeds = clock(0)
+    assert feeds.tick(NOW, 100.0, NOTHING) == []
+    assert feeds.tick(NOW, 100.0 + IDLE_S - 0.1, NOTHING) == []
+    assert feeds.tick(NOW, 100.0 + IDLE_S, NOTHING) == [progress(None, idle=True)]
+    assert feeds.has_idle
+
+
+def test_idle_is_said_once() -> None:
+    feeds = clock(0)
+    old(feeds, NOW)
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW, IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+    assert feeds.tick(NOW, 10 * IDLE_S, NOTHING) == []
+
+
+def test_a_partition_on_which_something_waits_is_never_idle() -> None:
+    feeds = clock(0, 1)
+    for second in range(60):
+        assert all(item.partition == 1 for item in feeds.tick(NOW, float(second), {0}))
+    assert feeds.tick(NOW, 60.0, NOTHING) == []  # its silence begins only now
+    assert feeds.tick(NOW, 60.0 + IDLE_S, NOTHING) == [progress(None, idle=True)]
+
+
+def test_a_message_breaks_the_silence() -> None:
+    feeds = clock(0)
+    feeds.tick(NOW, 0.0, NOTHING)
+    old(feeds, NOW)
+    assert feeds.tick(NOW, IDLE_S, NOTHING) == []
+    assert feeds.tick(NOW, 2 * IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+
+
+def test_an_idle_partition_is_woken_before_what_waits_on_it_is_delivered() -> None:
+    feeds = clock(0, 1)
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert len(feeds.tick(NOW, IDLE_S, NOTHING)) == 2
+    assert feeds.wake({1, 3}) == [progress(None, idle=False, partition=1)]
+    assert feeds.wake({1}) == []
+    assert feeds.has_idle
+    assert feeds.tick(NOW, IDLE_S + 0.1, {0}) == [progress(None, idle=False, partition=0)]
+    assert not feeds.has_idle
+
+
+def test_the_time_of_an_idle_live_partition_goes_on_with_the_clock_minute_by_minute() -> None:
+    feeds = clock(0)
+    live(feeds, NOW)
+    feeds.advanced()
+    feeds.tick(NOW, 0.0, NOTHING)
+    first = NOW + timedelta(seconds=10)
+    assert feeds.tick(first, IDLE_S, NOTHING) == [progress(first, idle=True)]
+    assert feeds.tick(NOW + timedelta(seconds=50), 45.0, NOTHING) == []
+    later = NOW + timedelta(seconds=61)
+    assert feeds.tick(later, 56.0, NOTHING) == [progress(later, idle=True)]
+
+
+def test_the_time_of_an_idle_historical_partition_stands_still() -> None:
+    feeds = clock(0)
+    old(feeds, NOW)
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW + timedelta(days=40), IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+    assert feeds.tick(NOW + timedelta(days=41), 99 * IDLE_S, NOTHING) == []
+
+
+def test_a_feed_is_live_if_its_messages_arrive_soon_after_they_were_published() -> None:
+    for delay, moves in ((LIVE_WITHIN, True), (LIVE_WITHIN + timedelta(seconds=1), False)):
+        feeds = clock(0)
+        feeds.seen(0, NOW, NOW + delay)
+        feeds.tick(NOW, 0.0, NOTHING)
+        later = NOW + timedelta(hours=1)
+        assert feeds.tick(later, IDLE_S, NOTHING) == [progress(later if moves else NOW, idle=True)]
+
+
+def test_time_goes_forward_only() -> None:
+    feeds = clock(0)
+    live(feeds, NOW)
+    live(feeds, NOW - timedelta(minutes=5))
+    assert feeds.advanced() == [progress(NOW, idle=False)]
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW - timedelta(hours=1), IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+
+
+def test_progress_is_told_at_most_once_per_minute_of_event_time() -> None:
+    feeds = clock(0)
+    live(feeds, NOW)
+    assert feeds.advanced() == [progress(NOW, idle=False)]
+    live(feeds, NOW + timedelta(seconds=59))
+    assert feeds.advanced() == []
+    later = NOW + timedelta(seconds=60)
+    live(feeds, later)
+    assert feeds.advanced() == [progress(later, idle=False)]
+
+
+def test_a_partition_that_never_held_a_message_has_no_progress_but_that_it_is_idle() -> None:
+    feeds = clock(0, 1)
+    live(feeds, NOW)
+    assert [item.partition for item in feeds.advanced()] == [0]
+
+
+def test_a_historical_partition_is_not_idle_until_its_feed_is_done() -> None:
+    feeds = clock(0)
+    feeds.marked(0, FeedMark(feed="a", event_time=NOW))
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW, IDLE_S, NOTHING) == []
+    feeds.marked(0, FeedMark(feed="a", event_time=NOW + timedelta(hours=1), done=True))
+    feeds.tick(NOW, 10.0, NOTHING)
+    assert feeds.tick(NOW, 10.0 + IDLE_S, NOTHING) == [progress(NOW + timedelta(hours=1), idle=True)]
+
+
+def test_a_mark_moves_time_as_a_message_does_whatever_its_offset() -> None:
+    feeds = clock(0)
+    feeds.marked(0, FeedMark(feed="a", event_time=None))
+    assert feeds.advanced() == []
+    feeds.marked(0, FeedMark(feed="a", event_time=datetime.fromisoformat("2026-03-18T12:00:00+02:00")))
+    assert feeds.advanced() == [progress(NOW, idle=False)]
+
+
+def test_two_feeds_on_one_partition_must_both_be_done() -> None:
+    feeds = clock(0)
+    for feed in ("a", "b"):
+        feeds.marked(0, FeedMark(feed=feed, event_time=NOW))
+    feeds.marked(0, FeedMark(feed="a", event_time=NOW, done=True))
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW, IDLE_S, NOTHING) == []
+    feeds.marked(0, FeedMark(feed="b", event_time=NOW, done=True))
+    feeds.marked(0, FeedMark(feed="never begun here", event_time=None, done=True))
+    feeds.tick(NOW, 10.0, NOTHING)
+    assert feeds.tick(NOW, 10.0 + IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+
+
+def test_a_feed_that_died_without_an_end_holds_its_partition_for_a_while_and_then_never_again() -> None:
+    feeds = clock(0)
+    feeds.marked(0, FeedMark(feed="dead", event_time=NOW))
+    feeds.tick(NOW, 0.0, NOTHING)
+    patience = ABANDONED_AFTER * IDLE_S
+    assert feeds.tick(NOW, patience - 0.1, NOTHING) == []
+    assert feeds.tick(NOW, patience, NOTHING) == [progress(NOW, idle=True)]
+    feeds.wake({0})
+    old(feeds, NOW)
+    feeds.tick(NOW, 1000.0, NOTHING)
+    assert feeds.tick(NOW, 1000.0 + IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+
+
+def test_after_a_historical_feed_time_does_not_jump_to_the_wall_clock() -> None:
+    feeds = clock(0)
+    live(feeds, NOW)  # the last messages of a history may be of this very minute
+    feeds.marked(0, FeedMark(feed="a", event_time=NOW, done=True))
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW + timedelta(days=1), IDLE_S, NOTHING) == [progress(NOW, idle=True)]
+
+
+def test_a_partition_that_moved_away_is_forgotten_and_one_that_stayed_is_not() -> None:
+    feeds = clock(0, 1)
+    live(feeds, NOW, partition=0)
+    live(feeds, NOW, partition=1)
+    feeds.assign({1, 2})
+    assert feeds.advanced() == [progress(NOW, idle=False, partition=1)]
+    feeds.tick(NOW, 0.0, NOTHING)
+    told = feeds.tick(NOW, IDLE_S, NOTHING)
+    assert [item.partition for item in told] == [1, 2]
+    assert all(item.partitions == 4 for item in told)
