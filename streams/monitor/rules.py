@@ -184,15 +184,34 @@ def parse_rules(text: str, *, name: str) -> RuleSet:
     return RuleSet(rules=tuple(rules))
 
 
+_PARTS: dict[str, type[msgspec.Struct]] = {
+    "fire": Fire,
+    "pending": Fire,
+    "baseline": BaselineOptions,
+    "resolve": Resolve,
+    "min_support": MinSupport,
+    "cooldown": Cooldown,
+}
+
+
+def _refuse_unknown(item: Any, kind: type[msgspec.Struct], where: str, inside: str = "") -> None:
+    known = [field.encode_name for field in msgspec.structs.fields(kind)]
+    for key in item if isinstance(item, dict) else ():
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean '{inside}{near[0]}'?" if near else f"; known are {', '.join(known)}"
+            msg = f"{where}: unknown key '{inside}{key}'{hint}"
+            raise RuleError(msg)
+
+
 def _convert(item: Any, where: str) -> Rule:
+    _refuse_unknown(item, Rule, where)
     if isinstance(item, dict):
-        known = [field.encode_name for field in msgspec.structs.fields(Rule)]
-        for key in item:
-            if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-                msg = f"{where}: unknown key {key!r}{hint}"
-                raise RuleError(msg)
+        for name, kind in _PARTS.items():
+            _refuse_unknown(item.get(name), kind, where, f"{name}.")
+        steps = item.get("severity")
+        for name, step in steps.items() if isinstance(steps, dict) else ():
+            _refuse_unknown(step, SeverityStep, where, f"severity.{name}.")
     try:
         rule = msgspec.convert(item, Rule)
     except msgspec.ValidationError as error:
@@ -203,9 +222,20 @@ def _convert(item: Any, where: str) -> Rule:
 
 
 def _check(rule: Rule, where: str) -> None:
-    needed = "arl" if rule.is_e_detector else "gte"
-    if getattr(rule.fire, needed) is None:
-        msg = f"{where}: a rule of type {rule.type} needs fire: {{{needed}: ...}}"
+    needed, other = ("arl", "gte") if rule.is_e_detector else ("gte", "arl")
+    if getattr(rule.fire, needed) is None or getattr(rule.fire, other) is not None:
+        msg = f"{where}: a rule of type {rule.type} needs fire: {{{needed}: ...}}, and nothing else in it"
+        raise RuleError(msg)
+    for name, text in (("fire.arl", rule.fire.arl), ("pending.arl", rule.pending.arl), ("window", rule.window)):
+        if text is not None and duration_ms(text) == 0:
+            msg = f"{where}: {name} must be at least 1m"
+            raise RuleError(msg)
+    if rule.fire.gte is not None and rule.resolve.lt is not None and rule.resolve.lt > rule.fire.gte:
+        msg = f"{where}: resolve.lt {rule.resolve.lt} is above fire.gte {rule.fire.gte}: it would end as it begins"
+        raise RuleError(msg)
+    taken = sorted(rule.labels.keys() & {"alertname", "entity"})
+    if taken:
+        msg = f"{where}: the label {taken[0]!r} is set by Squall, as it is part of an alert's identity"
         raise RuleError(msg)
     if not rule.severity:
         msg = f"{where}: severity needs at least one step"
