@@ -6,7 +6,7 @@ Faust and no consumer group, and its alerts are the same bytes.
 
 from streams.replay.compare import Difference, compare_alerts
 from streams.replay.core import LogRecord, replay_partition
-from streams.replay.log import partition_of, read_alerts, replay_mentions
+from streams.replay.log import partition_of, read_alerts, read_topic, replay_mentions
 
 __all__ = [
     "Difference",
@@ -14,6 +14,7 @@ __all__ = [
     "compare_alerts",
     "partition_of",
     "read_alerts",
+    "read_topic",
     "replay_mentions",
     "replay_partition",
 ]

@@ -79,6 +79,18 @@ def replay_mentions(
             )
 
 
+def read_topic(settings: Settings, topic: str) -> Iterator[Any]:
+    """Yield kafka-python's records of a topic as it stands now, partition by partition.
+
+    Raises:
+        BrokerError: Kafka cannot be reached, or stops answering.
+        TopicError: a topic is missing.
+    """
+    with _reader(settings, topic) as reader:
+        for partition in reader.partitions:
+            yield from reader.read(partition)
+
+
 def read_alerts(settings: Settings, *, entity: str | None = None, until: datetime | None = None) -> Iterator[Alert]:
     """Yield what stands on `squall.alerts` now, partition by partition.
 
@@ -91,16 +103,14 @@ def read_alerts(settings: Settings, *, entity: str | None = None, until: datetim
         BrokerError: Kafka cannot be reached, or stops answering.
         TopicError: a topic is missing.
     """
-    with _reader(settings, settings.topics.alerts) as reader:
-        for partition in reader.partitions:
-            for record in reader.read(partition):
-                try:
-                    alert = decode_alert(record.value)
-                except RecordError as error:
-                    _log.warning("%s[%d]@%d is no alert: %s", record.topic, partition, record.offset, error)
-                    continue
-                if (entity is None or alert.labels.get("entity") == entity) and (until is None or alert.at <= until):
-                    yield alert
+    for record in read_topic(settings, settings.topics.alerts):
+        try:
+            alert = decode_alert(record.value)
+        except RecordError as error:
+            _log.warning("%s[%d]@%d is no alert: %s", record.topic, record.partition, record.offset, error)
+            continue
+        if (entity is None or alert.labels.get("entity") == entity) and (until is None or alert.at <= until):
+            yield alert
 
 
 class _Reader:
