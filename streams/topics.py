@@ -180,7 +180,9 @@ def require_topics(settings: Settings) -> None:
 
     Raises:
         BrokerError: the cluster cannot be reached.
-        TopicError: a topic is missing. Other drifts do not keep a worker from its work.
+        TopicError: a topic is missing, or messages or mentions have another number of partitions than the settings
+            say: then no bin would close where nobody tells how far the feed has come. Other drifts do not keep a
+            worker from its work.
     """
     with admin_client(settings.kafka) as admin:
         there = _describe(admin, design(settings))
@@ -188,6 +190,12 @@ def require_topics(settings: Settings) -> None:
     if missing:
         msg = f"missing topics: {', '.join(missing)}. Make them with: squall topics create"
         raise TopicError(msg)
+    for topic in design(settings):
+        partitions = len(there[topic.name]["partitions"])
+        if topic.name in (settings.topics.messages, settings.topics.mentions) and partitions != topic.partitions:
+            mend = _mend_partitions(topic, partitions)
+            msg = f"{topic.name} has {partitions} partitions, the settings say {topic.partitions}: {mend}"
+            raise TopicError(msg)
 
 
 def _describe(admin: KafkaAdminClient, topics: tuple[Topic, ...] | list[Topic]) -> dict[str, dict[str, Any]]:

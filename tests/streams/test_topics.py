@@ -204,3 +204,14 @@ with admin_client(settings, timeout_s=1.0):
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert f"BrokerError: cannot speak to Kafka at {kafka.bootstrap} as SSL" in done.stderr
     assert "kafka.security_protocol" in done.stderr
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("setting", ["message_partitions", "mention_partitions"])
+def test_a_worker_refuses_a_number_of_partitions_that_is_not_the_topics(
+    settings_with_topics: Settings, setting: str
+) -> None:
+    other = settings_with_topics.topics.model_copy(update={setting: 3})
+    wrong = settings_with_topics.model_copy(update={"topics": other})
+    with pytest.raises(TopicError, match=r"has 2 partitions, the settings say 3: .*set topics\."):
+        require_topics(wrong)
