@@ -114,7 +114,9 @@ def build_evidence(
         onset=from_ms(run.onset_ms),
         delay_s=(at_ms - run.onset_ms) / 1000,
         topics=_topic_shares(run, weights, total),
-        counterfactual=_without_the_strongest(ranked, weights, log_e, threshold),
+        counterfactual=_without_the_strongest(
+            rule, run, ranked, weights, log_e=log_e, threshold=threshold, usual=usual
+        ),
         messages=tuple(_shown(item, weights, total) for item in ranked),
         quality=Quality(late=run.late, truncated=run.truncated, clamped=run.clamped, capped=run.capped, warm=warm),
     )
@@ -137,9 +139,16 @@ def _topic_shares(run: Run, weights: Sequence[float], total: float) -> dict[str,
 
 
 def _without_the_strongest(
-    ranked: Sequence[StoryItem], weights: Sequence[float], log_e: float | None, threshold: float
+    rule: Rule,
+    run: Run,
+    ranked: Sequence[StoryItem],
+    weights: Sequence[float],
+    *,
+    log_e: float | None,
+    threshold: float,
+    usual: float,
 ) -> Counterfactual | None:
-    """Take the strongest story's log evidence off the e-value.
+    """Take the strongest story's log evidence off the e-value, and the story off the support that the rule needs.
 
     Exact for the bets' product; of the Shiryaev-Roberts sum it takes too much, so that "would still fire" errs on the
     side of no.
@@ -147,7 +156,10 @@ def _without_the_strongest(
     if log_e is None or not ranked:
         return None
     e_value = math.exp(log_e - max(0.0, _mixed(weights, ranked[0].terms)))
-    return Counterfactual(e_value=_rounded(e_value), fires=e_value >= threshold)
+    left = run.votes - 1
+    effect = (run.negative - ranked[0].vote.negative) / left - usual if left else 0.0
+    supported = left >= rule.min_support.stories and effect >= rule.effect_min
+    return Counterfactual(e_value=_rounded(e_value), fires=supported and e_value >= threshold)
 
 
 def _shown(item: StoryItem, weights: Sequence[float], total: float) -> EvidenceMessage:
