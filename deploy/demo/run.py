@@ -6,7 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -27,6 +27,8 @@ from streams.errors import InputError, SquallError
 STALL_S = 120.0
 """Without any progress for this long the run is given up: long enough for a slow machine to load the model."""
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 OK, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
 
 
@@ -46,7 +48,7 @@ class Options:
 
 
 class Terminated(BaseException):
-    """SIGTERM."""
+    """SIGTERM, or SIGHUP: the terminal was closed."""
 
 
 def run_demo(options: Options, base: Settings, console: Console) -> int:
@@ -107,7 +109,7 @@ class _Run:
         """Do everything up to the verdict and return the exit status."""
         self._announce()
         self.screen.doing("Starting Kafka")
-        self.session.start_broker(self._tick)
+        self.session.start_broker()
         self._finished("Kafka is ready, and the topics are made")
         self.screen.doing("Starting a worker: it loads the model")
         self.session.start_worker()
@@ -218,9 +220,6 @@ class _Run:
             event_time=worker.event_time,
         )
 
-    def _tick(self) -> None:
-        """Nothing to show beyond the spinner, which turns by itself."""
-
     def _finished(self, what: str) -> None:
         now_s = time.monotonic()
         self.screen.done(what, now_s - self._step_s)
@@ -261,8 +260,11 @@ def _read_own(options: Options, base: Settings, console: Console) -> OwnMessages
 def _tidy_up(run: _Run, status: int, console: Console) -> None:
     run.feed.stop()
     failed = status == FAILED
-    with console.status("Stopping the worker and the broker") if not run.options.plain else _nothing():
-        problems = run.session.close(keep_data=run.options.keep or failed)
+    with suppress(OSError, SystemExit):  # whoever reads this may have gone, and the processes must end all the same
+        console.print(
+            "Stopping the worker and the broker ..." if run.session.has_own_broker else "Stopping the worker ..."
+        )
+    problems = run.session.close(keep_data=run.options.keep or failed)
     for problem in problems:
         console.print(f"Not tidied up: {problem}", style="yellow", markup=False, highlight=False)
     folder = run.session.folder
@@ -277,17 +279,13 @@ def _tidy_up(run: _Run, status: int, console: Console) -> None:
 
 
 @contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
 def _sigterm_raises() -> Iterator[None]:
     def terminate(number: int, frame: FrameType | None) -> None:
         raise Terminated
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
     signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGHUP, terminate)
     try:
         yield
     finally:
@@ -297,5 +295,5 @@ def _sigterm_raises() -> Iterator[None]:
 
 def _from_now_on_ignore_signals() -> None:
     """The tidying up is short, and a second Ctrl-C in its middle would leave processes behind."""
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

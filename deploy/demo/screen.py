@@ -139,7 +139,7 @@ class Screen:
 
 def figures_rows(figures: Figures) -> list[tuple[str, str]]:
     """Return the rows of the live table. Pure."""
-    reached = moment(figures.event_time) if figures.event_time else "-"
+    reached = moment(figures.event_time) if figures.event_time else ""
     rate = f"{figures.scored_per_s:,.0f} a second, {figures.batch} in a batch"
     waiting = f"{figures.to_score:,} to be scored, {figures.to_judge:,} to be judged"
     return [
@@ -149,7 +149,7 @@ def figures_rows(figures: Figures) -> list[tuple[str, str]]:
         ("Mentions", f"{figures.mentions:,} (a message and a company it speaks of)"),
         ("Refused", refused_words(figures.refused)),
         ("Alerts", alert_words(figures.alerts)),
-        ("Event time", f"{reached}, up to which everything is judged"),
+        ("Judged", f"up to {reached}" if figures.event_time else "-"),
     ]
 
 

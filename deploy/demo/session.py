@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from deploy.demo.setup import RunFolder, worker_environment, write_files
 from deploy.kafka import LocalBroker
-from deploy.kafka.files import tail
+from deploy.kafka.files import RunRecord, tail
 from deploy.kafka.runtime import find_runtime
 from streams.config import Settings
 from streams.errors import SquallError
@@ -23,11 +23,9 @@ from streams.topics import admin_client, create_topics
 
 STOP_WORKER_S = 30.0
 """A worker takes up to 25 s to finish what is under way."""
+_START_KNOWN_S = 60.0
 _POLL_S = 0.1
 _LOG_LINES = 15
-
-Tick = Callable[[], None]
-"""Called while something is waited for, so that the screen lives."""
 
 
 class DemoError(SquallError):
@@ -50,7 +48,10 @@ class Session:
         self._note = note
         port = int(settings.kafka.bootstrap_servers[0].rpartition(":")[2])
         self._broker = LocalBroker(folder.broker, port, note=note) if own_broker else None
-        self._starting: threading.Thread | None = None
+        self._started = threading.Event()
+        """Set while nothing is being started. Not the thread itself: in Python 3.11 one whose `join` a signal
+        interrupts counts as ended, although it runs on."""
+        self._started.set()
         self._worker: subprocess.Popen[bytes] | None = None
         self._has_topics = False
 
@@ -64,7 +65,7 @@ class Session:
         """Address of the worker's metrics."""
         return f"http://{self.settings.worker.host}:{self.settings.worker.port}/metrics"
 
-    def start_broker(self, tick: Tick) -> None:
+    def start_broker(self) -> None:
         """Start the broker, if the run has one of its own, and make the topics.
 
         The broker starts in a thread: a signal then reaches this one at any moment, and `close` still knows the broker.
@@ -76,10 +77,10 @@ class Session:
         write_files(self.settings, self.folder)
         if self._broker is not None:
             find_runtime(self._note)  # here, since a signal ends a download only if it is waited for in this thread
-            self._in_thread(self._broker.start, tick)
+            self._in_thread(self._broker.start)
         self._note("making the topics")
         self._has_topics = True
-        self._in_thread(lambda: create_topics(self.settings), tick)
+        self._in_thread(lambda: create_topics(self.settings))
 
     def start_worker(self) -> None:
         """Start `squall worker`, in a session of its own so that Ctrl-C reaches this process alone."""
@@ -128,7 +129,7 @@ class Session:
             shutil.rmtree(self.folder.root, ignore_errors=True)
         return problems
 
-    def _in_thread(self, work: Callable[[], object], tick: Tick) -> None:
+    def _in_thread(self, work: Callable[[], object]) -> None:
         failures: list[BaseException] = []
 
         def run() -> None:
@@ -136,12 +137,13 @@ class Session:
                 work()
             except BaseException as error:
                 failures.append(error)
+            finally:
+                self._started.set()
 
-        self._starting = threading.Thread(target=run, name="demo-start", daemon=True)
-        self._starting.start()
-        while self._starting.is_alive():
-            self._starting.join(_POLL_S)
-            tick()
+        self._started.clear()
+        threading.Thread(target=run, name="demo-start", daemon=True).start()
+        while not self._started.wait(_POLL_S):
+            pass  # with a time limit, since a wait without one lets no signal through on some systems
         if failures:
             raise failures[0]
 
@@ -159,18 +161,28 @@ class Session:
     def _stop_broker(self) -> None:
         if self._broker is None:
             return
-        deadline_s = time.monotonic() + STOP_WORKER_S
-        # Stopped in the middle of its start, the broker is killed as soon as it is known; its start then fails.
-        while self._starting is not None and self._starting.is_alive() and time.monotonic() < deadline_s:
-            self._broker.kill()
-            self._starting.join(_POLL_S)
-        self._broker.stop()
+        if self._started.is_set():
+            self._broker.stop()
+        else:
+            self._kill_in_its_start(self._broker)
+
+    def _kill_in_its_start(self, broker: LocalBroker) -> None:
+        """Kill a broker as soon as its start has brought it forth; the start then fails, in a thread nobody awaits."""
+        deadline_s = time.monotonic() + _START_KNOWN_S
+        while not self._started.is_set() and time.monotonic() < deadline_s:
+            record = RunRecord.read(broker.files.record)
+            if record is not None:
+                broker.kill()
+                if record.container is None:
+                    return
+            self._started.wait(_POLL_S)  # with a container it is waited for: the failing start removes the container
 
     def _delete_topics(self) -> None:
         """Delete the run's topics and groups on somebody's cluster; those of an own broker go with its folder."""
         if self._broker is not None or not self._has_topics:
             return
-        prefix = f"{self.settings.topics.prefix}"
+        self._started.wait(STOP_WORKER_S)  # topics may be in the making
+        prefix = self.settings.topics.prefix
         with admin_client(self.settings.kafka) as admin:
             names = sorted(n for n in admin.list_topics() if n.startswith((f"{prefix}.", f"{prefix}-")))
             if names:
