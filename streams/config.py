@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -152,13 +153,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         msg = f"cannot read the configuration file {path}: {error.strerror}"
         raise ConfigError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"cannot read the configuration file {path}: byte {error.start} is not UTF-8"
+        raise ConfigError(msg) from None
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        msg = f"{where}: not valid YAML: {getattr(error, 'problem', error)}"
-        raise ConfigError(msg) from error
+        # Words in quotes are from the file and may be part of a password; so is the line that the cause would show.
+        problem = re.sub(r"'[^']{2,}'", "'...'", str(getattr(error, "problem", None) or "it cannot be read"))
+        msg = f"{where}: not valid YAML: {problem}"
+        raise ConfigError(msg) from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(v, dict | None.__class__) for v in values.values()):

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
+
+_YEAR_S = 366 * 86_400.0
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class KafkaSettings(_Section):
@@ -145,13 +147,13 @@ class IngestSettings(_Section):
 
     max_bytes: int = Field(262_144, ge=1_024, le=1_048_576)
     """A larger record goes to the dead letters unread. At most 1 MiB, Kafka's own default limit."""
-    oldest: datetime = datetime(2000, 1, 1, tzinfo=UTC)
+    oldest: AwareDatetime = datetime(2000, 1, 1, tzinfo=UTC)
     """A message published before this goes to the dead letters."""
-    max_future_s: float = Field(86_400.0, ge=0)
+    max_future_s: float = Field(86_400.0, ge=0, le=_YEAR_S)
     """A message from further in the future goes to the dead letters."""
-    future_skew_s: float = Field(60.0, ge=0)
+    future_skew_s: float = Field(60.0, ge=0, le=_YEAR_S)
     """A message from the nearer future is set to its arrival plus this, and marked `clamped`."""
-    duplicate_horizon_s: float = Field(86_400.0, ge=0)
+    duplicate_horizon_s: float = Field(86_400.0, ge=0, le=_YEAR_S)
     """A message id seen again within this event time is not scored again."""
     redact_emails: bool = True
     """Replace e-mail addresses by `[email]` before anything is stored or scored."""

@@ -62,7 +62,7 @@ def test_saving_and_restoring_changes_nothing_that_is_saved() -> None:
     again = monitor()
     again.restore(reversed(store.items()))
     assert again.changes() == ([], [])
-    later: list[Record] = list(incident(random.Random(4)))[150:170]
+    later: list[Record] = [*incident(random.Random(4))[150:170]]
     assert feed(again, later, 500) == feed(watching, later, 500)
     assert again.changes() == watching.changes()
 
