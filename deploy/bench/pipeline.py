@@ -41,7 +41,7 @@ from deploy.bench.outcome import Live, Throughput, alone_figures, live_figures, 
 from deploy.bench.rig import SQUALL, Note, Rig, WorkerProcess, cluster, environment, rig
 from deploy.bench.timing import Arrival, Raised, delays, steady_rate
 from streams.config import Settings
-from streams.errors import SquallError
+from streams.errors import InputError, SquallError
 from streams.records import Mention, Message, decode_alert, decode_mention
 from streams.replay import read_topic
 
@@ -143,14 +143,21 @@ def _measure_backlog(one: Rig, backlog: Sequence[Message], role: str) -> Through
         after = process.metrics()
     _require_sound(after, count)
     mentions = _mentions(one.settings)
-    first = min(one.settings.worker.batch_messages, count // 2)
     return Throughput(
         role=role,
-        per_s=steady_rate([arrived_ms for arrived_ms, _ in mentions], first=first),
+        per_s=_rate(mentions),
         mean_batch=after["squall_batch_messages_sum"] / after["squall_batch_messages_count"],
         step_s=_steps(after, count),
         cpu_s=_cpu_s(before, after),
     )
+
+
+def _rate(mentions: Sequence[tuple[int, Mention]]) -> float:
+    """Mentions that were scored together bear the same time, so it tells their batch."""
+    try:
+        return steady_rate((mention.scored_at, arrived_ms) for arrived_ms, mention in mentions)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _cpu_s(before: Mapping[str, float], after: Mapping[str, float]) -> float:

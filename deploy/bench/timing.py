@@ -6,6 +6,7 @@ All times are Kafka's own (`LogAppendTime`), milliseconds since the epoch, of on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -39,20 +40,29 @@ class Delay(NamedTuple):
     """From there to the alert's arrival on `squall.alerts`: scoring, monitoring, and Kafka four times."""
 
 
-def steady_rate(times_ms: Iterable[int], *, first: int) -> float:
-    """Return records per second from the end of the first batch to the last record.
+def steady_rate(records: Iterable[tuple[datetime, int]]) -> float:
+    """Return records per second from the end of the first batch to the end of the last.
 
-    The first `first` records arrive at once, after a start-up that is not to be measured; counting them, or the time
+    The first batch arrives all at once, after a start-up that is not to be measured; counting its records, or the time
     before them, would both be wrong.
 
+    Args:
+        records: (what all records of a batch have in common, when the record arrived in milliseconds).
+
     Raises:
-        ValueError: there are no more records than those, or all came in the same millisecond.
+        ValueError: there are fewer than two batches, or all came in the same millisecond.
     """
-    ordered = sorted(times_ms)
-    if len(ordered) <= first or ordered[-1] == ordered[first - 1]:
-        msg = f"{len(ordered)} records are too few to measure a rate after the first {first}: publish more messages"
+    counts: dict[datetime, int] = {}
+    ends_ms: dict[datetime, int] = {}
+    for batch, arrived_ms in records:
+        counts[batch] = counts.get(batch, 0) + 1
+        ends_ms[batch] = max(ends_ms.get(batch, arrived_ms), arrived_ms)
+    ordered = sorted(counts, key=lambda batch: ends_ms[batch])
+    if len(ordered) < 2 or ends_ms[ordered[0]] == ends_ms[ordered[-1]]:
+        msg = f"{len(ordered)} batches are too few to measure a rate after the first: publish more messages"
         raise ValueError(msg)
-    return (len(ordered) - first) / (ordered[-1] - ordered[first - 1]) * 1000
+    rest = sum(counts[batch] for batch in ordered[1:])
+    return rest / (ends_ms[ordered[-1]] - ends_ms[ordered[0]]) * 1000
 
 
 def closing_ms(arrivals: Sequence[Arrival], *, bin_end_ms: int, lateness_ms: int, partitions: int) -> int | None:

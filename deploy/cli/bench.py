@@ -239,11 +239,14 @@ def _show(title: str, figures: Sequence[Figure], json: Path | None) -> None:
     table.add_column("unit", no_wrap=True)
     table.add_column("ratio", justify="right", no_wrap=True)
     table.add_column("to")
-    table.add_column("", style="dim")
     for figure in figures:
         ratio = "" if figure.ratio is None else f"{figure.ratio:,.2f}"
-        table.add_row(figure.name, _number(figure.value), figure.unit, ratio, figure.against, figure.note)
-    out().print(table)
+        table.add_row(figure.name, _number(figure.value), figure.unit, ratio, figure.against)
+    console = out()
+    console.print(table)
+    for figure in figures:
+        if figure.note:
+            console.print(f"{figure.name}: {figure.note}", style="dim", soft_wrap=True, markup=False)
     if json is not None:
         try:
             json.write_bytes(msgspec.json.format(msgspec.json.encode(list(figures)), indent=2) + b"\n")

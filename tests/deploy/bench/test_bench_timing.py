@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,28 +8,42 @@ from deploy.bench.figures import percentile
 from deploy.bench.timing import Arrival, Delay, Raised, closing_ms, delays, steady_rate
 
 MINUTE = 60_000
+START = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def _arrival(partition: int, published_ms: int, *, entity: str = "BAXQ", took_ms: int = 5) -> Arrival:
     return Arrival(partition, 0, published_ms + took_ms, published_ms, entity)
 
 
+def _batches(*ends_ms: int, size: int = 100) -> list[tuple[datetime, int]]:
+    """Batches of records that arrive within their last 20 milliseconds, in no order."""
+    return [
+        (START + timedelta(seconds=number), end_ms - record % 20)
+        for record in range(size)
+        for number, end_ms in enumerate(ends_ms)
+    ]
+
+
 def test_the_rate_leaves_the_first_batch_and_what_came_before_it_out() -> None:
-    batches = [time_ms for time_ms in (90_000, 91_000, 92_000, 93_000) for _ in range(100)]
-    assert steady_rate(batches, first=100) == 100.0
-    assert steady_rate([time_ms - 80_000 for time_ms in batches], first=100) == 100.0
+    assert steady_rate(_batches(90_000, 91_000, 92_000, 93_000)) == 100.0
+    assert steady_rate(_batches(10_000, 11_000, 12_000, 13_000)) == 100.0
+
+
+def test_a_first_batch_that_was_not_full_does_not_flatter() -> None:
+    small = _batches(90_000, size=30) + [(START + timedelta(hours=1), 91_000)] * 100
+    assert steady_rate(small) == 100.0
 
 
 @given(st.integers(1, 50), st.integers(2, 20), st.integers(1, 5_000))
 def test_batches_at_a_steady_pace_give_that_pace(size: int, batches: int, gap_ms: int) -> None:
-    times = [number * gap_ms for number in range(batches) for _ in range(size)]
-    assert steady_rate(times, first=size) == pytest.approx(size / gap_ms * 1000)
+    times = _batches(*(number * gap_ms for number in range(batches)), size=size)
+    assert steady_rate(times) == pytest.approx(size / gap_ms * 1000)
 
 
-@pytest.mark.parametrize("times", [[], [1, 2], [7, 7, 7, 7]])
-def test_too_few_records_give_no_rate(times: list[int]) -> None:
+@pytest.mark.parametrize("records", [[], [(START, 1), (START, 2)], [(START, 7), (START + timedelta(seconds=1), 7)]])
+def test_too_few_batches_give_no_rate(records: list[tuple[datetime, int]]) -> None:
     with pytest.raises(ValueError, match="publish more messages"):
-        steady_rate(times, first=2)
+        steady_rate(records)
 
 
 def test_a_bin_closes_with_the_last_partitions_first_message_past_it() -> None:
