@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streams.monitor.bins import BIN_MS, bin_start, from_ms
+from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import Ballot, Reading, after_end, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
@@ -26,36 +26,16 @@ class Context:
     """Display names by entity, for people; an entity without one goes by its symbol."""
 
 
-def close_bins(state: EntityState, horizon: Horizon, context: Context, *, until_ms: int) -> list[Alert]:
-    """Close the entity's bins that end at or before the watermark, oldest first.
+def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> list[Alert]:
+    """Close one of the entity's open bins; they close oldest first, when the watermark has passed their end.
 
     Args:
         state: changed in place.
         horizon: changed in place.
         context: rules and versions.
-        until_ms: the watermark.
+        start_ms: start of the bin.
     """
-    due = sorted((v for v in state.open if bin_start(v.at_ms) + BIN_MS <= until_ms), key=_event_order)
-    if not due:
-        return []
-    state.open = [vote for vote in state.open if bin_start(vote.at_ms) + BIN_MS > until_ms]
-    alerts: list[Alert] = []
-    position = 0
-    while position < len(due):
-        start_ms = bin_start(due[position].at_ms)
-        end = position
-        while end < len(due) and bin_start(due[end].at_ms) == start_ms:
-            end += 1
-        alerts += _close(state, horizon, context, due[position:end], start_ms)
-        position = end
-    return alerts
-
-
-def _event_order(vote: Vote) -> tuple[int, str]:
-    return vote.at_ms, vote.message_id
-
-
-def _close(state: EntityState, horizon: Horizon, context: Context, votes: Sequence[Vote], start_ms: int) -> list[Alert]:
+    votes = sorted(state.open.pop(start_ms), key=_event_order)
     ballots = [_ballot(horizon, vote) for vote in votes]
     horizon.closed(start_ms)
     horizon.expire(start_ms)
@@ -67,6 +47,10 @@ def _close(state: EntityState, horizon: Horizon, context: Context, votes: Sequen
             memory = state.rules[rule.alert] = RuleState(rule_version=rule.version)
         alerts += _apply(rule, memory, state.entity, context, ballots, start_ms, late)
     return alerts
+
+
+def _event_order(vote: Vote) -> tuple[int, str]:
+    return vote.at_ms, vote.message_id
 
 
 def _ballot(horizon: Horizon, vote: Vote) -> Ballot:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
-from streams.monitor.bins import HOUR_MS
+from streams.monitor.bins import BIN_MS, HOUR_MS
 from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
 
@@ -129,25 +129,24 @@ class Horizon:
             if slot is not None:
                 self._stale.add(Place(hour, slot))
 
-    def changes(self, open_votes: Sequence[Vote]) -> Saving:
+    def changes(self, open_votes: Mapping[int, Sequence[Vote]]) -> Saving:
         """Return what to save since the last call; `slots` is then what the entity's record must say.
 
         Args:
-            open_votes: all votes of the entity that wait for their bins to close.
+            open_votes: all votes of the entity that wait for their bins to close, by the bin's start.
         """
         story_hours = self._stories.dirty_hours()
         for hour in story_hours:
             if hour >= self._oldest_hour:
                 self._hour(hour * HOUR_MS)
         told = set(self._stories.hours())
-        waiting: dict[int, list[Vote]] = {}
-        for vote in open_votes:
-            waiting.setdefault(vote.at_ms // HOUR_MS, []).append(vote)
         written = []
         for hour in sorted((self._dirty | story_hours) & self._hours.keys()):
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
-            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, []))
+            bins = range(hour * HOUR_MS, (hour + 1) * HOUR_MS, BIN_MS)
+            waiting = [vote for start_ms in bins for vote in open_votes.get(start_ms, ())]
+            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting)
             written.append((self._other_place(hour), _encoder.encode(chunk)))
         deleted = sorted(self._stale)
         self._stories.clean()

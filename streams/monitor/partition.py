@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.monitor.bins import bin_end, to_ms
+from streams.monitor.bins import BIN_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
-from streams.monitor.entity import Context, close_bins
+from streams.monitor.entity import Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.rules import RuleSet
 from streams.monitor.state import EntityState, Vote, decode_state, encode_state
@@ -169,9 +169,8 @@ class PartitionMonitor:
         for reason in lost:
             _log.warning("memory of %s is set aside: %s", name, reason)
         if state is not None:
-            state.open = votes
             for vote in votes:
-                heapq.heappush(self._due, (bin_end(vote.at_ms), name))
+                self._open(state, vote)
 
     def _restore_clock(self, value: bytes) -> None:
         try:
@@ -215,8 +214,15 @@ class PartitionMonitor:
             state.late += 1
             return
         self.counters.absorbed += 1
-        state.open.append(_vote(mention, at_ms))
-        heapq.heappush(self._due, (end_ms, mention.entity))
+        self._open(state, _vote(mention, at_ms))
+
+    def _open(self, state: EntityState, vote: Vote) -> None:
+        start_ms = bin_start(vote.at_ms)
+        votes = state.open.get(start_ms)
+        if votes is None:
+            votes = state.open[start_ms] = []
+            heapq.heappush(self._due, (bin_end(start_ms), state.entity))
+        votes.append(vote)
 
     def _close_due(self) -> list[Alert]:
         watermark_ms = self._clock.watermark_ms
@@ -225,11 +231,9 @@ class PartitionMonitor:
         alerts: list[Alert] = []
         while self._due and self._due[0][0] <= watermark_ms:
             end_ms, name = heapq.heappop(self._due)
-            while self._due and self._due[0] == (end_ms, name):
-                heapq.heappop(self._due)
             state = self._entities[name]
             before = sum(rule.life.suppressed for rule in state.rules.values())
-            alerts += close_bins(state, self._horizon(name), self._context, until_ms=end_ms)
+            alerts += close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
             self.counters.suppressed += sum(rule.life.suppressed for rule in state.rules.values()) - before
             self._changed.add(name)
         return alerts

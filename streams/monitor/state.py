@@ -125,8 +125,8 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
     entity: str
     offset: int = -1
     """Last offset of the mentions log that was absorbed: a record read again changes nothing."""
-    open: list[Vote] = msgspec.field(default_factory=list)
-    """Mentions in bins that have not closed; saved in the hourly chunks, as a backlog can make them many."""
+    open: dict[int, list[Vote]] = msgspec.field(default_factory=dict)
+    """Mentions in bins that have not closed, by the bin's start; saved in the hourly chunks, as they can be many."""
     chunks: list[tuple[int, int]] = msgspec.field(default_factory=list)
     """The hourly chunks in force, ascending: hour since the epoch, and slot."""
     late: int = 0
@@ -142,7 +142,7 @@ _decoder = msgspec.msgpack.Decoder(EntityState)
 
 def encode_state(state: EntityState) -> bytes:
     """Write an entity's state without its open votes; equal states are equal bytes."""
-    return _encoder.encode(msgspec.structs.replace(state, open=[]))
+    return _encoder.encode(msgspec.structs.replace(state, open={}))
 
 
 def decode_state(data: bytes) -> EntityState | None:

@@ -267,7 +267,7 @@ def test_a_memory_comes_back_from_its_chunks() -> None:
     memory.may_vote("ines", NOW_MS)
     text = words(random.Random(1))
     memory.story(text, message_id="wire:1", at_ms=NOW_MS)
-    saving = memory.changes([vote])
+    saving = memory.changes({NOW_MS: [vote]})
     assert [place for place, _ in saving.written] == [Place(NOW_MS // HOUR_MS, 0)]
     again = horizon()
     assert again.restore(dict(saving.written), memory.slots) == ([vote], [])
@@ -280,10 +280,10 @@ def test_hours_before_the_horizon_are_forgotten_and_deleted_with_one_hour_to_spa
     memory = horizon(3600)
     for hour in range(4):
         memory.first_seen(f"wire:{hour}", NOW_MS + hour * HOUR_MS)
-    memory.changes([])
+    memory.changes({})
     memory.expire(NOW_MS + 4 * HOUR_MS)
     first = NOW_MS // HOUR_MS
-    assert memory.changes([]).deleted == [Place(first, 0), Place(first + 1, 0)]
+    assert memory.changes({}).deleted == [Place(first, 0), Place(first + 1, 0)]
     assert sorted(memory.slots) == [first + 2, first + 3]
     memory.expire(NOW_MS)  # never back
-    assert memory.changes([]) == ([], [])
+    assert memory.changes({}) == ([], [])
