@@ -165,10 +165,15 @@ def stories(
             results.append((name, bench_stories.measure(items, max_stories=len(texts))))
     if history:
         results.append(("history", bench_stories.measure(bench_stories.history(history))))
-    _show("Stories", [figure for name, result in results for figure in _of_stories(name, result)], json)
+    figures = [
+        figure
+        for name, result in results
+        for figure in _of_stories(name, result, equality=name in ("topic, one entity", "topic, per cashtag"))
+    ]
+    _show("Stories", figures, json)
 
 
-def _of_stories(name: str, result: object) -> list[Figure]:
+def _of_stories(name: str, result: object, *, equality: bool) -> list[Figure]:
     from deploy.bench.stories import Result
 
     assert isinstance(result, Result)  # noqa: S101  # the module is imported late, so the signature cannot say it
@@ -184,7 +189,10 @@ def _of_stories(name: str, result: object) -> list[Figure]:
         recall, false = result.recalled / result.true_copies, result.false_merges / result.messages
         figures += [
             Figure(name=f"{name}: recall", value=recall, unit="", against="aim 0.98 or more", ratio=recall / 0.98),
-            Figure(
+            # Where truth is equality of texts, a genuine rewording counts as false: no aim is held against that.
+            Figure(name=f"{name}: false merges", value=false, unit="", note="a rewording counts as false")
+            if equality
+            else Figure(
                 name=f"{name}: false merges", value=false, unit="", against="aim 0.001 or less", ratio=false / 0.001
             ),
         ]
