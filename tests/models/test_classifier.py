@@ -78,7 +78,7 @@ def test_a_lower_limit_reads_less_and_a_higher_one_is_refused(tiny_model: Path) 
         Classifier.load(tiny_model, max_tokens_per_batch=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     texts=st.lists(st.text(st.sampled_from("abc the%$. loss"), max_size=60), min_size=1, max_size=25),
     budget=st.integers(1, 300),
@@ -112,10 +112,10 @@ def _with_budget(folder: Path, budget: int, dtype: str = "float32") -> Classifie
 
 @pytest.mark.parametrize("dtype", FORMATS)
 def test_the_shipped_model_scores_bit_for_bit_alike_in_every_batch(dtype: str) -> None:
-    texts = ["", "!", *generate_texts(60), "Larkspur Pharma slumps. " * 40, "Kestrel Telecom wins " * 12]
+    texts = ["", "!", *generate_texts(40), "Larkspur Pharma slumps. " * 40, "Kestrel Telecom wins " * 12]
     classifier = _with_budget(DEFAULT_MODEL, 2048, dtype)
     whole = _raw(classifier, texts)
-    for budget in (1, 200, 700):
+    for budget in (1, 300):
         shuffled = random.Random(budget).sample(range(len(texts)), len(texts))
         other = _raw(_with_budget(DEFAULT_MODEL, budget, dtype), [texts[index] for index in shuffled])
         for place, index in enumerate(shuffled):
