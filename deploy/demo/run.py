@@ -27,6 +27,9 @@ from streams.errors import InputError, SquallError
 STALL_S = 120.0
 """Without any progress for this long the run is given up: long enough for a slow machine to load the model."""
 
+HURRIED_STOP_S = 3.0
+"""After Ctrl-C nobody waits for a batch whose results are thrown away."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 OK, FAILED, INTERRUPTED, TERMINATED = 0, 1, 130, 143
@@ -264,7 +267,11 @@ def _tidy_up(run: _Run, status: int, console: Console) -> None:
         console.print(
             "Stopping the worker and the broker ..." if run.session.has_own_broker else "Stopping the worker ..."
         )
-    problems = run.session.close(keep_data=run.options.keep or failed)
+    keep_data = run.options.keep or failed
+    if status in (INTERRUPTED, TERMINATED):
+        problems = run.session.close(keep_data=keep_data, worker_s=HURRIED_STOP_S)
+    else:
+        problems = run.session.close(keep_data=keep_data)
     for problem in problems:
         console.print(f"Not tidied up: {problem}", style="yellow", markup=False, highlight=False)
     folder = run.session.folder
@@ -273,7 +280,11 @@ def _tidy_up(run: _Run, status: int, console: Console) -> None:
         there = [str(log) for log in logs if log.exists()]
         console.print(f"The logs: {', '.join(there) or folder.root}", markup=False, highlight=False, soft_wrap=True)
     elif run.options.keep:
-        console.print(f"Data and logs are kept in {folder.root}", markup=False, highlight=False, soft_wrap=True)
+        text = f"Data and logs are kept in {folder.root}"
+        if run.session.has_own_broker:
+            port = run.settings.kafka.bootstrap_servers[0].rpartition(":")[2]
+            text += f"\nTo look at the topics again: squall broker start --data-dir {folder.broker} --port {port}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     if status in (INTERRUPTED, TERMINATED):
         console.print("Stopped; nothing is left running.", highlight=False)
 

@@ -113,14 +113,19 @@ class Session:
         except (urllib.error.URLError, OSError):
             return False
 
-    def close(self, *, keep_data: bool) -> list[str]:
+    def close(self, *, keep_data: bool, worker_s: float = STOP_WORKER_S) -> list[str]:
         """End everything that was started; it never raises. Returns what could not be tidied up.
 
         Args:
+            worker_s: how long the worker may take to finish what is under way before it is killed.
             keep_data: leave the run's folder, or on a cluster its topics, for a look.
         """
         problems: list[str] = []
-        for step in (self._stop_worker, *(() if keep_data else (self._delete_topics,)), self._stop_broker):
+        for step in (
+            lambda: self._stop_worker(worker_s),
+            *(() if keep_data else (self._delete_topics,)),
+            self._stop_broker,
+        ):
             try:
                 step()
             except Exception as error:  # the next step must still be done
@@ -147,13 +152,13 @@ class Session:
         if failures:
             raise failures[0]
 
-    def _stop_worker(self) -> None:
+    def _stop_worker(self, timeout_s: float) -> None:
         worker = self._worker
         if worker is None or worker.poll() is not None:
             return
         worker.send_signal(signal.SIGTERM)
         try:
-            worker.wait(STOP_WORKER_S)
+            worker.wait(timeout_s)
         except subprocess.TimeoutExpired:
             worker.kill()
             worker.wait()
