@@ -198,6 +198,8 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
         section, name = key.split(".")
         field = Settings.model_fields[section].annotation.model_fields[name]  # type: ignore[union-attr]
         is_path_list = field.annotation == tuple[Path, ...]
+        if not text and not is_path_list:
+            continue  # VARIABLE= is how a shell says "unset"; of a list it says "none"
         parsed: Any = [part for part in text.split(os.pathsep) if part] if is_path_list else text
         values.setdefault(section, {})[name] = parsed
     return values

@@ -35,6 +35,8 @@ class Watchdog:
             now_s: a clock that only goes forward, seconds.
         """
         stuck = []
+        for key in [key for key in self._moved if key[0] == topic and key[1] not in positions]:
+            del self._moved[key]  # another's to read now; if it comes back, its time starts anew
         for number, position in positions.items():
             key = (topic, number)
             committed, since_s = self._moved.get(key, (position.committed, now_s))

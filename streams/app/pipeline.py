@@ -62,7 +62,8 @@ class OrderedPipeline:
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                self._failed = True
-                self._on_failure(error)
+                if not self._failed:
+                    self._failed = True
+                    self._on_failure(error)
             finally:
                 queue.task_done()

@@ -23,7 +23,8 @@ def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=None if kafka.ssl_ca_file is None else str(kafka.ssl_ca_file))
         if kafka.ssl_cert_file is not None:
-            password = None if kafka.ssl_key_password is None else kafka.ssl_key_password.get_secret_value()
+            # Without a password OpenSSL would ask for one on the terminal, and wait.
+            password = "" if kafka.ssl_key_password is None else kafka.ssl_key_password.get_secret_value()
             context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file, password)
     except (OSError, ssl.SSLError) as error:
         msg = f"kafka.ssl_*: cannot load the certificates: {error}"

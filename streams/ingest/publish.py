@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ MAX_IN_FLIGHT = 10_000
 
 _DELIVERY_TIMEOUT_S = 120.0
 _PROGRESS_EVERY = 200
+_LATEST_AFTER_NOW = timedelta(days=1)
 
 
 class Delivery(Protocol):
@@ -207,6 +208,7 @@ class Publisher:
         pace = _Pace(speed, started)
         tally = _Tally(on_bad)
         marker = FeedMarker()
+        latest = datetime.now(UTC) + _LATEST_AFTER_NOW
         self._mark(marker.begin())
         self._finish()  # no message may be there before every partition knows that some are to come
         for message in tally.good(messages):
@@ -214,7 +216,8 @@ class Publisher:
             if delay_s > 0:
                 self._sleep(delay_s)
             self._send(message)
-            due = marker.passed(message.published_at)
+            # A time that a worker will refuse says nothing of how far the feed has come.
+            due = marker.passed(message.published_at) if message.published_at <= latest else None
             if due is not None:
                 self._mark(due)
             if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or delay_s > 0):

@@ -22,6 +22,11 @@ _RECENT_VOTES = 3.0
 """With less than this in sight nothing is said to be over."""
 
 
+_LONGEST_RUN_MS = 2 * 86_400_000
+"""A rise that has not fired within two days is taken for what is usual now. Otherwise a company whose alert can never
+have the support that its rule asks for would keep the baseline of long ago for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ballot:
     """A mention of a closed bin with what its story and its author make of it."""
@@ -121,6 +126,9 @@ def _read_e_detector(
     if counted:
         state.logs = e_detector.step(state.logs or e_detector.fresh(), counted)
         state.cusum = max(0.0, state.cusum + math.fsum(term[e_detector.ONSET_BET] for term in counted))
+    if state.life.state != "firing" and start_ms - run.onset_ms > _LONGEST_RUN_MS:
+        state.cusum = 0.0
+        spend_evidence(rule, state)
     logs = state.logs or e_detector.fresh()
     log_e = e_detector.log_e_value(logs)
     supported, effect = _supported(rule, run, usual)

@@ -41,12 +41,25 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     horizon.expire(start_ms)
     late, state.late = state.late, 0
     alerts: list[Alert] = []
+    in_force = {rule.alert: rule.version for rule in context.rules}
+    for name, memory in sorted(state.rules.items()):
+        if memory.rule_version != in_force.get(name):
+            alerts += _withdrawn(memory, name, state.entity, context, start_ms)
+            del state.rules[name]
     for rule in context.rules:
-        memory = state.rules.get(rule.alert)
-        if memory is None or memory.rule_version != rule.version:
-            memory = state.rules[rule.alert] = RuleState(rule_version=rule.version)
+        memory = state.rules.setdefault(rule.alert, RuleState(rule_version=rule.version))
         alerts += _apply(rule, memory, state.entity, context, ballots, start_ms, late)
     return alerts
+
+
+def _withdrawn(memory: RuleState, name: str, entity: str, context: Context, at_ms: int) -> list[Alert]:
+    """End an alert whose rule was changed or taken away: nobody would ever say that it is over."""
+    life = memory.life
+    if life.state != "firing" or life.evidence is None:
+        return []
+    annotations = {"summary": f"{entity}: the rule was changed or taken away, so this alert is closed"}
+    life.transition += 1
+    return [_record(memory, name, entity, context, life.evidence, annotations, state="resolved", at_ms=at_ms)]
 
 
 def _event_order(vote: Vote) -> tuple[int, str]:
@@ -79,10 +92,7 @@ def _apply(
         bin_start_ms=start_ms,
         bin_end_ms=start_ms + BIN_MS,
     )
-    alerts = [
-        _alert(rule, memory, entity, context, reading, state=state, labels=labels, at_ms=start_ms + BIN_MS)
-        for state in written
-    ]
+    alerts = [_alert(rule, memory, entity, context, reading, state=state, at_ms=start_ms + BIN_MS) for state in written]
     if "firing" in written or "resolved" in written or memory.life.suppressed > suppressed:
         spend_evidence(rule, memory)
     if "resolved" in written or "inactive" in written:
@@ -99,7 +109,6 @@ def _alert(
     reading: Reading,
     *,
     state: AlertState,
-    labels: dict[str, str],
     at_ms: int,
 ) -> Alert:
     life = memory.life
@@ -119,23 +128,39 @@ def _alert(
     evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
     if ended:
         life.evidence = None
+    annotations = _annotations(rule, entity, context.names.get(entity), evidence)
+    return _record(memory, rule.alert, entity, context, evidence, annotations, state=state, at_ms=at_ms)
+
+
+def _record(
+    memory: RuleState,
+    rule_name: str,
+    entity: str,
+    context: Context,
+    evidence: Evidence,
+    annotations: dict[str, str],
+    *,
+    state: AlertState,
+    at_ms: int,
+) -> Alert:
+    life = memory.life
     models = sorted(memory.run.models) if memory.run is not None else []
     return Alert(
         id=life.alert_id,
         transition=life.transition,
         state=state,
         severity=life.severity,
-        rule=rule.alert,
-        rule_version=rule.version,
-        labels=labels,
-        annotations=_annotations(rule, entity, context.names.get(entity), evidence),
+        rule=rule_name,
+        rule_version=memory.rule_version,
+        labels=life.labels,
+        annotations=annotations,
         at=from_ms(at_ms),
         starts_at=from_ms(life.opened_ms),
         evidence=evidence,
         versions={"squall": context.squall_version, "model": ", ".join(models)},
         replay=f"squall replay --entity {entity} --until {from_ms(at_ms):%Y-%m-%dT%H:%M:%SZ}",
         fired_at=from_ms(life.fired_ms) if state in ("firing", "resolved") else None,
-        ends_at=from_ms(at_ms) if ended else None,
+        ends_at=from_ms(at_ms) if state in ("resolved", "inactive") else None,
     )
 
 

@@ -73,6 +73,7 @@ def advance(
 def _open(rule: Rule, life: Life, condition: Condition, labels: Mapping[str, str], bin_start_ms: int) -> None:
     life.state = "pending"
     life.alert_id = alert_id(rule, labels, bin_start_ms)
+    life.labels = dict(labels)
     life.transition = -1
     life.opened_ms = bin_start_ms
     life.holding_since_ms = None

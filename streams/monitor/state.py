@@ -78,6 +78,7 @@ class Life(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     state: LifeState = "inactive"
     alert_id: str = ""
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
     transition: int = -1
     """Number of the last record that was written of this alert."""
     opened_ms: int = 0

@@ -34,7 +34,7 @@ def classifier() -> Classifier:
 
 def negative_by_phrase(words: Phrases) -> dict[str, float]:
     """Mean P(negative) of messages that begin with each phrase, over several companies."""
-    dice = random.Random(1)  # noqa: S311 - a sample of sentences
+    dice = random.Random(1)
     texts: list[tuple[str, str]] = []
     for firsts, seconds, form in (
         (words.clauses, words.consequences, "{name} {first}; {second}"),

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,10 @@ def until(condition: Callable[[], Any], what: str, *, deadline_s: float = DEADLI
 class WorkerProcess:
     """`squall worker` as a user runs it."""
 
-    def __init__(self, settings: Settings, folder: Path, *, role: str = "all") -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, *, role: str = "all", secrets: dict[str, str] | None = None
+    ) -> None:
+        self._secrets = secrets or {}
         self.port = free_port()
         self.log = folder / "worker.log"
         values = msgspec.to_builtins(settings.model_dump(mode="json", exclude_unset=True))
@@ -54,7 +59,7 @@ class WorkerProcess:
                 [sys.executable, "-m", "deploy.cli", "--config", str(self._config), "worker", "--role", self._role],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environ,
+                env=environ | self._secrets,
             )
         return self
 
@@ -96,6 +101,41 @@ class WorkerProcess:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+
+class Receiver:
+    """An HTTP server that takes Alertmanager's webhook, and keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.payloads: list[dict[str, Any]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                if self.headers["Authorization"] == "Bearer desk-token":
+                    receiver.payloads.append(msgspec.json.decode(self.rfile.read(length)))
+                    self.send_response(200)
+                else:
+                    self.send_response(401)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/alerts"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> Receiver:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 def end_of(settings: Settings, topic: str) -> int:

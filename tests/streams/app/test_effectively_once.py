@@ -6,7 +6,7 @@ import json
 import random
 import signal
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from deploy.kafka import LocalBroker, free_port
 from streams.config import Settings
 from streams.records import DeadLetter, Mention, Message, decode_alert, decode_mention, encode
 from streams.topics import create_topics
-from tests.streams.app.harness import WorkerProcess, end_of, records_of, until
+from tests.streams.app.harness import Receiver, WorkerProcess, end_of, records_of, until
 
 GOOD = 1_800
 BAD = 200
@@ -126,6 +126,7 @@ class Run:
     mentions: dict[tuple[str, str], dict[str, Any]]
     dead_letters: set[tuple[bytes | None, str]]
     alerts: dict[tuple[str, int], bytes]
+    webhooks: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Stage:
@@ -158,12 +159,14 @@ class Stage:
         publish(settings, self.rows)
         return settings
 
-    def worker(self, settings: Settings, name: str, *, role: str = "all") -> WorkerProcess:
+    def worker(
+        self, settings: Settings, name: str, *, role: str = "all", secrets: dict[str, str] | None = None
+    ) -> WorkerProcess:
         """A worker with a folder of its own, not started."""
         folder = self.folder / settings.topics.prefix / name
         folder.mkdir(parents=True)
         own = settings.model_copy(update={"worker": settings.worker.model_copy(update={"instance_id": name})})
-        return WorkerProcess(own, folder, role=role)
+        return WorkerProcess(own, folder, role=role, secrets=secrets)
 
 
 def result(settings: Settings) -> Run:
@@ -183,10 +186,13 @@ def stage(tmp_path_factory: pytest.TempPathFactory, make_settings: Any) -> Itera
 def calm(stage: Stage) -> Run:
     """The run that nothing disturbs; what the others are compared with."""
     settings = stage.settings("calm")
-    with stage.worker(settings, "one") as worker:
-        finished(worker, settings, stage.last_ms)
-        assert worker.send(signal.SIGTERM) == 0
-    return result(settings)
+    with Receiver() as receiver:
+        secrets = {"SQUALL_DELIVERY__WEBHOOK_URL": receiver.url, "SQUALL_DELIVERY__WEBHOOK_TOKEN": "desk-token"}
+        with stage.worker(settings, "one", secrets=secrets) as worker:
+            finished(worker, settings, stage.last_ms)
+            assert worker.send(signal.SIGTERM) == 0
+            assert "desk-token" not in worker.log.read_text()
+    return replace(result(settings), webhooks=receiver.payloads)
 
 
 @pytest.mark.broker
@@ -196,6 +202,21 @@ def test_every_good_message_has_its_mentions_and_every_bad_one_its_reason(stage:
     assert {message_id for message_id, _ in calm.mentions} == {f"{m.source}:{m.id}" for m in stage.messages}
     assert calm.dead_letters == {(value, reason) for (_, value), reason in stage.bad}
     assert any(decode_alert(data).state == "firing" for data in calm.alerts.values()), "nothing fired"
+
+
+@pytest.mark.broker
+@pytest.mark.timeout(600)
+def test_the_webhook_gets_each_firing_and_each_end_once_in_alertmanagers_shape(calm: Run) -> None:
+    alerts = [decode_alert(data) for data in calm.alerts.values()]
+    called_for = sorted((a.id, a.transition, a.state) for a in alerts if a.state in ("firing", "resolved"))
+    got = sorted(
+        (p["alerts"][0]["squall"]["id"], p["alerts"][0]["squall"]["transition"], p["status"]) for p in calm.webhooks
+    )
+    assert got == called_for
+    first = calm.webhooks[0]
+    assert first["version"] == "4"
+    assert {"receiver", "groupKey", "commonLabels", "externalURL", "alerts"} <= first.keys()
+    assert first["alerts"][0]["labels"]["alertname"] == "NegativeShareSurge"
 
 
 @pytest.mark.broker

@@ -108,6 +108,13 @@ def test_every_partition_learns_of_the_feed_before_its_first_message_and_after_i
     assert len({mark.feed for _, _, mark in producer.marks}) == 1
 
 
+def test_a_time_of_the_far_future_says_nothing_of_how_far_the_feed_has_come() -> None:
+    producer = MemoryProducer()
+    century = timedelta(days=36_500).total_seconds()
+    publisher(producer).publish(messages(0, century, 60))
+    assert producer.marks[-1][2].event_time == START + timedelta(seconds=60)
+
+
 def test_every_message_is_sent_in_order_keyed_by_its_source() -> None:
     producer = MemoryProducer()
     with publisher(producer) as sender:
