@@ -33,7 +33,7 @@ class _Batch:
     events: Sequence[Any]
     prepared: Prepared | None = None
     predictions: Sequence[Prediction | Exception] = ()
-    outcome: Outcome | None = None
+    scored_at: datetime | None = None
 
 
 class ScorerService:
@@ -58,7 +58,9 @@ class ScorerService:
             partitions=settings.topics.message_partitions, idle_after_s=settings.worker.idle_after_s
         )
         self._sending = asyncio.Lock()
-        self._threads = {step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score")}
+        self._threads = {
+            step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score", "finish")
+        }
         self._pipeline = OrderedPipeline(self._prepare, self._score, self._deliver, on_failure=fatal)
         self.positions: dict[int, Position] = {}
         self.assigned: set[int] | None = None
@@ -141,19 +143,20 @@ class ScorerService:
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("score").time():
             batch.predictions = await loop.run_in_executor(self._threads["score"], self._stage.score, batch.prepared)
-        batch.outcome = self._stage.finish(batch.prepared, batch.predictions, scored_at=datetime.now(UTC))
+        batch.scored_at = datetime.now(UTC)
         return batch
 
     async def _deliver(self, batch: _Batch) -> None:
         assert batch.prepared is not None  # noqa: S101  # the steps before set both
-        assert batch.outcome is not None  # noqa: S101
-        prepared, outcome = batch.prepared, batch.outcome
-        topics = self._settings.topics
+        assert batch.scored_at is not None  # noqa: S101
+        prepared = batch.prepared
+        loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("deliver").time():
+            outcome, records = await loop.run_in_executor(
+                self._threads["finish"], self._finish, prepared, batch.predictions, batch.scored_at
+            )
             async with self._sending:
                 await self._wake(prepared)
-                records = [_mention(topics.mentions, mention) for mention in outcome.mentions]
-                records += [_dead_letter(topics.dead_letters, letter) for letter in outcome.dead]
                 await self._sender.send(records)
                 for partition, published_at, arrived_at in prepared.times:
                     self._feeds.seen(partition, published_at, arrived_at)
@@ -164,6 +167,16 @@ class ScorerService:
             for event in batch.events:
                 await batch.stream.ack(event)
         _count(prepared, outcome)
+
+    def _finish(
+        self, prepared: Prepared, predictions: Sequence[Prediction | Exception], scored_at: datetime
+    ) -> tuple[Outcome, list[Outgoing]]:
+        """Make and encode what is to be sent; in a thread, as the loop has better things to do."""
+        topics = self._settings.topics
+        outcome = self._stage.finish(prepared, predictions, scored_at=scored_at)
+        records = [_mention(topics.mentions, mention) for mention in outcome.mentions]
+        records += [_dead_letter(topics.dead_letters, letter) for letter in outcome.dead]
+        return outcome, records
 
     async def _wake(self, prepared: Prepared) -> None:
         """Tell the monitors which idle partitions hold something, before a mention could pass them by."""
