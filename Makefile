@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+export DATA
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench lock clean
@@ -26,7 +27,7 @@ $(READY): requirements.lock requirements-uv.lock pyproject.toml
 	@touch $(READY)
 
 demo: $(READY) ## see it work, on invented companies; DATA=file.csv uses your own messages
-	@$(BIN)/squall demo $(if $(DATA),--data $(DATA))
+	@$(BIN)/squall demo $(if $(DATA),--data "$$DATA")
 
 test: $(READY) ## run all tests, on a real broker
 	@$(BIN)/python -m pytest $(ARGS)

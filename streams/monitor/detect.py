@@ -11,7 +11,7 @@ from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.rules import Rule, duration_ms
-from streams.monitor.run import gather
+from streams.monitor.run import Tested, gather
 from streams.monitor.state import RuleState, Run, Vote
 
 _RECENT_HALF_LIFE_MS = 30 * 60_000
@@ -46,6 +46,8 @@ class Reading:
     """How the bets are mixed; [bets]."""
     log_e: float | None
     threshold: float
+    tested: Tested | None = None
+    """What a threshold rule tested; an e-detector tests the run."""
 
 
 def read_bin(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, start_ms: int, late: int) -> Reading:
@@ -185,6 +187,7 @@ def _read_threshold(
         weights=(1.0,),
         log_e=None,
         threshold=gte,
+        tested=Tested(share=share, votes=votes, since_ms=oldest),
     )
     if share < lower and state.life.state == "inactive":
         state.run = None

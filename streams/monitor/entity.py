@@ -124,6 +124,7 @@ def _alert(
             weights=reading.weights,
             log_e=life.peak_log_e,
             threshold=reading.threshold,
+            tested=reading.tested,
         )
     evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
     if ended:

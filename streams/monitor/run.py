@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from streams.monitor import baseline as baselines
 from streams.monitor.bins import from_ms
@@ -14,6 +15,15 @@ from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage,
 TEXT_CHARS = 280
 """An alert shows this much of a message."""
 _MINUTES_PER_DAY = 1440
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The window that a threshold rule looked at: what it tested is what its alert must show."""
+
+    share: float
+    votes: int
+    since_ms: int
 
 
 def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms: tuple[float, ...]) -> None:
@@ -66,6 +76,7 @@ def build_evidence(
     weights: Sequence[float],
     log_e: float | None,
     threshold: float,
+    tested: Tested | None = None,
 ) -> Evidence:
     """Say why, from the run up to `at_ms`.
 
@@ -77,27 +88,29 @@ def build_evidence(
         weights: how the bets are mixed, adding up to 1; [bets].
         log_e: log of the e-value; None for a rule without one.
         threshold: what the e-value, or the share, had to reach.
+        tested: the window that a threshold rule tested; None where the run itself was tested.
     """
+    if tested is None:
+        tested = Tested(run.negative / run.votes if run.votes else 0.0, run.votes, run.onset_ms)
     usual = baselines.share(state.baseline, rule.baseline)
     usual_votes = state.baseline.votes + rule.baseline.prior_votes
     warm = baselines.is_warm(state.baseline, rule.baseline)
-    share = run.negative / run.votes if run.votes else 0.0
-    low, high = baselines.interval(share, run.votes)
+    low, high = baselines.interval(tested.share, tested.votes)
     usual_low, usual_high = baselines.interval(usual, usual_votes)
     total = _mixed(weights, run.terms)
     ranked = sorted(run.top, key=lambda item: (-_mixed(weights, item.terms), item.vote.at_ms, item.story))
     return Evidence(
         signal=rule.signal,
         observed=Observed(
-            share=_rounded(share),
+            share=_rounded(tested.share),
             low=_rounded(low),
             high=_rounded(high),
-            votes=float(run.votes),  # as a restored state has it, or the same alert would be other bytes
+            votes=float(tested.votes),  # as a restored state has it, or the same alert would be other bytes
             messages=run.messages,
-            stories=run.votes,
+            stories=tested.votes,
             sources=len(run.sources),
             authors=len(run.authors),
-            window_start=from_ms(run.onset_ms),
+            window_start=from_ms(tested.since_ms),
             window_end=from_ms(at_ms),
         ),
         baseline=Baseline(
