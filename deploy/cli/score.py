@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -23,6 +25,8 @@ from streams.ingest.rows import SYNONYMS
 BATCH_ROWS = 1024
 """Rows that are scored together: enough for full batches of every length, little enough to stay small in memory."""
 
+STANDARD_OUTPUT = Path("-")
+
 SHOWN_ERRORS = 20
 """Bad rows told one by one; a file of the wrong shape has millions."""
 
@@ -36,7 +40,7 @@ class ScoredText(msgspec.Struct, frozen=True):
 
 def score(
     file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON lines or text lines (also .gz), or Parquet.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON lines file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="JSON lines file to write; - is standard output.")],
     model: Annotated[Path | None, typer.Option(help="Model folder. Unset: the configured or the shipped one.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column of the id; without one it is the line number.")] = None,
@@ -47,24 +51,25 @@ def score(
     """Score the texts of a file: one JSON line per row, in the order of the rows.
 
     A column is found by its usual names (text, body, content; id, message_id, ...) or by the options. Bad rows are
-    told by line and left out, and the exit status is then 1. The output appears when it is complete, not before.
+    told by line and left out, and the exit status is then 1. A file appears when it is complete, not before; standard
+    output, a device or a pipe is written to as the rows are scored.
     """
     console = err()
     configured = settings().classifier
     _check_paths(file, output)
     rows = _started(read_rows(file, text_lines=text_lines))
-    # Imported here: torch takes seconds to load, and a mistyped path shall be told at once.
-    from models.classifier import Classifier
-
-    classifier = Classifier.load(
-        model or configured.model,
-        device=device or configured.device,
-        max_tokens_per_batch=configured.max_tokens_per_batch,
-    )
     columns = {name: column for name, column in (("text", text_column), ("id", id_column)) if column is not None}
     bad = _BadRows(console, file)
     total = None if text_lines else estimated_rows(file)
-    with _progress(console) as progress, replaced(output) as out:
+    # Opened before the model is loaded, which takes seconds: a wrong path shall be told at once.
+    with written(output) as out, _progress(console) as progress:
+        from models.classifier import Classifier
+
+        classifier = Classifier.load(
+            model or configured.model,
+            device=device or configured.device,
+            max_tokens_per_batch=configured.max_tokens_per_batch,
+        )
         task = progress.add_task("scoring", total=total)
         texts = good_rows(rows, columns, bad)
         count = 0
@@ -73,7 +78,8 @@ def score(
             count += len(lines)
             progress.update(task, completed=count + bad.count)
     bad.conclude()
-    console.print(f"{count:,} rows scored by {classifier.model.name} {classifier.model.version}: {output}")
+    shown = "standard output" if output == STANDARD_OUTPUT else output
+    console.print(f"{count:,} rows scored by {classifier.model.name} {classifier.model.version}: {shown}")
     if bad.count and not skip_bad:
         raise typer.Exit(1)
 
@@ -133,29 +139,73 @@ def json_line(identity: str | int, prediction: Prediction, model: ModelId) -> by
 
 
 @contextmanager
+def written(output: Path) -> Iterator[IO[bytes]]:
+    """Open what the user named for writing: `-`, a device or a pipe as it is, a file so that it is `replaced`.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    if output == STANDARD_OUTPUT:
+        with _told(output):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+    elif output.exists() and not output.is_file():
+        # By the name as given: what /dev/stdout leads to may have no name of its own.
+        with _told(output), output.open("wb") as file:
+            yield file
+    else:
+        with replaced(output) as file:
+            yield file
+
+
+@contextmanager
 def replaced(output: Path) -> Iterator[IO[bytes]]:
     """Open a file beside `output` that takes its place when all went well, and is removed when not.
+
+    A symbolic link stays, and what it leads to is replaced; a file that was there keeps its permissions.
 
     Raises:
         InputError: the file cannot be written.
     """
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
+    with _told(output):
+        target = output.resolve()
+        if target.exists() and not os.access(target, os.W_OK):
+            raise InputError(f"{output}: cannot be written: you have no permission to")
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, part)
+            part.replace(target)
+        finally:
+            if part.exists():
+                part.unlink()
+
+
+@contextmanager
+def _told(output: Path) -> Iterator[None]:
+    """Tell what goes wrong in writing as an InputError that names the output."""
     try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(output)
+        yield
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _check_paths(file: Path, output: Path) -> None:
     if not file.exists():
         raise InputError(f"{file}: no such file")
-    if output.is_dir() or not output.parent.is_dir():
+    if output == STANDARD_OUTPUT:
+        return
+    try:
+        target = output.resolve()
+    except RuntimeError as error:
+        raise InputError(f"{output}: is a symbolic link to itself") from error
+    if output.exists() and not output.is_file() and not output.is_dir():
+        return  # a device or a pipe, perhaps without a name of its own
+    if output.is_dir() or not target.parent.is_dir():
         raise InputError(f"{output}: name a file in a folder that exists")
     if output.exists() and output.samefile(file):
         raise InputError(f"{output}: is the file to be read, name another one for the output")

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from deploy.cli import main
-from deploy.cli.score import ScoredText, good_rows, replaced, score_texts
+from deploy.cli.score import ScoredText, good_rows, replaced, score_texts, written
 from models.files import DEFAULT_MODEL, MANIFEST
 from models.testing import FakeClassifier
 from streams.errors import InputError
@@ -120,6 +123,68 @@ def test_an_output_that_fails_midway_leaves_the_old_one(tmp_path: Path) -> None:
 def test_an_output_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"), replaced(tmp_path / "absent" / "out.jsonl"):
         pass
+
+
+def test_a_symbolic_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "store" / "real.jsonl", tmp_path / "link.jsonl"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for content in (b"made", b"replaced"):
+        with written(link) as file:
+            file.write(content)
+        assert link.is_symlink()
+        assert target.read_bytes() == content
+    assert [path.name for path in target.parent.iterdir()] == ["real.jsonl"]
+
+
+def test_a_replaced_file_keeps_its_permissions(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    out.touch(mode=0o600)
+    with written(out) as file:
+        file.write(b"x")
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("through_a_link", [False, True])
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path: Path, through_a_link: bool) -> None:
+    pipe, link, rows = tmp_path / "pipe", tmp_path / "link", tmp_path / "rows.txt"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    rows.write_text("Cobalt Ridge Mining digs\n")
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    assert squall("score", rows, "-o", link if through_a_link else pipe) == 0
+    reader.join(timeout=30)
+    assert json.loads(got[0])["id"] == 1
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "rows.txt"]
+
+
+def test_a_dash_is_standard_output_and_the_remarks_stay_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.txt").write_text("Cobalt Ridge Mining digs\n")
+    assert squall("score", tmp_path / "rows.txt", "-o", "-") == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["id"] == 1
+    assert "standard output" in told.err
+    assert not (tmp_path / "-").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_model_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.txt").write_text("Cobalt Ridge Mining digs\n")
+    with socket.socket(socket.AF_UNIX) as node:
+        node.bind("node")  # something that can be opened by nobody, not even by root
+        (tmp_path / "loop").symlink_to("loop")
+        for output, words in (("node", "cannot be written"), ("loop", "a symbolic link to itself")):
+            assert squall("score", tmp_path / "rows.txt", "-o", tmp_path / output, "--model", tmp_path) == 2
+            told = capsys.readouterr().err
+            assert words in told
+            assert "model" not in told
 
 
 def test_rows_are_taken_as_they_come_and_not_all_at_once() -> None:
