@@ -39,7 +39,7 @@ def alertmanager_payload(alerts: Sequence[Alert], *, receiver: str, external_url
     if unsent or not alerts:
         msg = f"a webhook is sent for firing and resolved alerts only, got {unsent or 'none at all'}"
         raise ValueError(msg)
-    entries = [_entry(alert, external_url.rstrip("/")) for alert in alerts]
+    entries = [_entry(alert, external_url) for alert in alerts]
     labels = _common([entry["labels"] for entry in entries])
     return {
         "version": WEBHOOK_VERSION,
@@ -73,7 +73,7 @@ def _entry(alert: Alert, external_url: str) -> dict[str, Any]:
         },
         "startsAt": rfc3339(alert.fired_at or alert.starts_at),
         "endsAt": rfc3339(alert.ends_at or alert.at) if ended else NOT_ENDED,
-        "generatorURL": f"{external_url}/#alert={alert.id}",
+        "generatorURL": external_url,
         "fingerprint": alert.id,
         "squall": {
             "schema": alert.schema,

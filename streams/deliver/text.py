@@ -6,13 +6,15 @@ finds the messages, the counterfactual and the replay command below it.
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from models.labels import TOPIC_NAMES
-from streams.deliver.words import clean, clock, moment, percent, plural, span
+from streams.deliver.words import clean, clock, moment, percent, plural, span, whole_percents
 from streams.records import Alert, AlertState, EvidenceMessage, Quality
 
 _STATE_WORDS: dict[AlertState, str] = {
@@ -29,6 +31,9 @@ _MOST_TOPICS = 3
 _TEXT_CHARS = 180
 _NAME_CHARS = 80
 _LEAST_TOPIC_SHARE = 0.05
+_LEAST_REST = 0.0005
+"""A rest below this is what rounding the stories' own weights left."""
+_THEN = "when it fired"
 
 
 def company(alert: Alert) -> str:
@@ -50,7 +55,9 @@ def what_happened(alert: Alert) -> str:
     share = percent(observed.share)
     # The evidence of an end is that of the rise itself: what is over, not the calm that followed.
     if alert.state == "resolved":
-        rise = f"it had been {share} of {_stories(observed.stories)}, against a usual {usual}"
+        if observed.stories == 1:
+            return f"negative news is back to its usual level; {_THEN}, the only story was {share} negative"
+        rise = f"{_THEN}, {share} of {_stories(observed.stories)} were negative, against a usual {usual}"
         return f"negative news is back to its usual level; {rise}"
     if alert.state == "inactive":
         return f"a rise in negative news did not last; it came to {share}, against a usual {usual}"
@@ -100,16 +107,17 @@ def alert_block(alert: Alert) -> RenderableType:
         if surprise := clean(alert.evidence.in_words):
             fact("How unusual", surprise)
         fact("Severity", alert.severity)
+    then = f", {_THEN}" if alert.state == "resolved" else ""
     fact(
         "Behind it",
         f"{_stories(observed.stories)} in {plural(observed.messages, 'message')} from "
-        f"{plural(observed.sources, 'source')} and {plural(observed.authors, 'author')}",
+        f"{plural(observed.sources, 'source')} and {plural(observed.authors, 'author')}{then}",
     )
     if topics := _topics(alert):
-        fact("About", topics)
+        fact("About", topics + then)
     if alert.state in ("firing", "pending"):
         if check := _counterfactual(alert):
-            fact("One story only?", check)
+            fact("Margin", check)
         for warning in quality_warnings(alert.evidence.quality):
             facts.add_row(Text("Take care", style="yellow"), Text(warning))
     parts: list[RenderableType] = [Text(f"{company(alert)}: {what_happened(alert)}.", style="bold"), Text(), facts]
@@ -157,24 +165,31 @@ def _counterfactual(alert: Alert) -> str:
     without = alert.evidence.counterfactual
     if without is None or alert.state != "firing":
         return ""
+    share = alert.evidence.messages[0].contribution if alert.evidence.messages else 0.0
+    strongest = "its strongest story" + (f" ({percent(share)} of the evidence)" if share > 0 else "")
     if without.fires:
-        return "No: without the strongest story it would still fire."
-    return "Yes: without the strongest story it would not fire."
+        return f"wide; without {strongest} it would still have fired"
+    return f"narrow; without {strongest} it would not have fired yet"
 
 
 def _messages(alert: Alert) -> RenderableType:
+    """List the strongest stories, and in one line all others: their weights add up to 100 %."""
     shown = alert.evidence.messages[:_MOST_MESSAGES]
+    others = max(0, round(alert.evidence.observed.stories) - len(shown))
+    shares = [message.contribution for message in shown]
+    rest = 1.0 - math.fsum(shares)
+    weights = whole_percents([*shares, rest]) if any(shares) else [""] * (len(shares) + 1)
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1, overflow="fold")
     table.add_row(Text("Weight", style="bold"), Text("The messages that weighed most", style="bold"))
-    for message in shown:
+    for message, weight in zip(shown, weights, strict=False):
         words = Text(_words(message))
         words.append(f"\n{_provenance(message, alert)}", style="dim")
-        table.add_row(Text(percent(max(0.0, message.contribution))), words)
-    if rest := len(alert.evidence.messages) - len(shown):
-        share = sum(max(0.0, message.contribution) for message in alert.evidence.messages[_MOST_MESSAGES:])
-        table.add_row(Text(percent(share)), Text(f"{plural(rest, 'further story', 'further stories')}", style="dim"))
+        table.add_row(Text(weight), words)
+    if others or (any(shares) and abs(rest) >= _LEAST_REST):
+        more = f"and {plural(others, 'more story', 'more stories')}" if others else "and everything else"
+        table.add_row(Text(weights[-1]), Text(more, style="dim"))
     return table
 
 

@@ -6,7 +6,9 @@ receiver: an escape sequence in a post must not repaint a risk desk's screen.
 
 from __future__ import annotations
 
+import math
 import unicodedata
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 _ELLIPSIS = "…"
@@ -41,6 +43,21 @@ def percent(share: float) -> str:
     if 0.0 < share < 0.005:
         return "under 1 %"
     return f"{100 * share:.0f} %"
+
+
+def whole_percents(shares: Sequence[float]) -> list[str]:
+    """Return shares that add up to 1 as whole per cent that add up to 100, by the method of largest remainders.
+
+    A share may be negative: it weighed against the rest.
+    """
+    exact = [100 * share for share in shares]
+    whole = [math.floor(value) for value in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda place: (whole[place] - exact[place], place))
+    for place in by_remainder[: max(0, round(math.fsum(exact)) - sum(whole))]:
+        whole[place] += 1
+    return [
+        "under 1 %" if not value and share > 0 else f"{value} %" for value, share in zip(whole, shares, strict=True)
+    ]
 
 
 def plural(count: float, one: str, many: str | None = None) -> str:

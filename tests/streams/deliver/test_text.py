@@ -1,3 +1,5 @@
+import math
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -8,7 +10,7 @@ from msgspec.structs import replace
 from rich.console import Console, RenderableType
 
 from streams.deliver.text import alert_block, alert_line
-from streams.deliver.words import clean, percent, plural, span
+from streams.deliver.words import clean, percent, plural, span, whole_percents
 
 
 def rendered(block: RenderableType, width: int = 100) -> str:
@@ -38,8 +40,8 @@ def test_a_pending_alert_says_that_it_is_only_worth_a_look(make_alert):
 def test_a_resolved_alert_says_that_it_is_over_and_how_long_it_lasted(make_alert):
     end = make_alert().at + timedelta(minutes=192)
     assert alert_line(make_alert(state="resolved", at=end, ends_at=end)) == (
-        "OVER Brindlemoor Foods (BRMFD): negative news is back to its usual level; it had been 62 % of 41 stories, "
-        "against a usual 24 %; 18 March 2026 10:04 UTC to 13:16, 3 hours 12 minutes"
+        "OVER Brindlemoor Foods (BRMFD): negative news is back to its usual level; when it fired, 62 % of 41 stories "
+        "were negative, against a usual 24 %; 18 March 2026 10:04 UTC to 13:16, 3 hours 12 minutes"
     )
 
 
@@ -71,7 +73,7 @@ def test_the_block_tells_a_risk_manager_what_when_why_and_how_to_check(make_aler
         "by chance, a rise like this comes at most once in about 36 days",
         "41 stories in 57 messages from 5 sources and 33 authors",
         "Company and product news (70 %), Stock commentary (27 %)",
-        "No: without the strongest story it would still fire.",
+        "wide; without its strongest story (31 % of the evidence) it would still have fired",
         "31 %",
         "newswire-1, Ines Vallor, 09:23 UTC, 4 copies, counted once",
         "$BRMFD again?? second recall this year, I am out",
@@ -97,10 +99,10 @@ def test_the_block_warns_only_of_what_is_there(make_alert):
     assert "only in part" not in block
 
 
-def test_the_block_says_if_all_hangs_on_one_story(make_alert):
-    block = rendered(alert_block(make_alert(counterfactual={"fires": False, "e_value": 3.0})))
-    assert "Yes: without the strongest story it would not fire." in block
-    assert "One story only" not in rendered(alert_block(make_alert(counterfactual=None)))
+def test_the_block_says_if_the_margin_is_narrow(make_alert):
+    block = unboxed(rendered(alert_block(make_alert(counterfactual={"fires": False, "e_value": 3.0}))))
+    assert "narrow; without its strongest story (31 % of the evidence) it would not have fired yet" in block
+    assert "Margin" not in rendered(alert_block(make_alert(counterfactual=None)))
 
 
 def test_a_resolved_block_is_short(make_alert):
@@ -109,11 +111,51 @@ def test_a_resolved_block_is_short(make_alert):
     assert "OVER" in block
     assert "The messages that weighed most" not in block
     assert "18 March 2026 10:04 UTC to 10:34, 30 minutes" in block
+    assert "from 5 sources and 33 authors, when it fired" in unboxed(block)
+    assert "Stock commentary (27 %), when it fired" in unboxed(block)
 
 
-def test_what_is_not_shown_of_many_messages_is_summed_up(make_alert):
-    story = make_alert().evidence.messages[1]
-    assert "3 further stories" in rendered(alert_block(make_alert(messages=(story,) * 8)))
+def weights(block: RenderableType) -> tuple[list[int], str]:
+    """Return the column of weights, in per cent, and the last line of the list."""
+    lines = [line.strip("│ \n") for line in rendered(block).splitlines()]
+    listed = lines[next(n for n, line in enumerate(lines) if line.startswith("Weight")) + 1 :]
+    rows = [line for line in listed if re.match(r"-?\d+ %  ", line)]
+    return [int(row.split(" %")[0]) for row in rows], rows[-1]
+
+
+def test_the_stories_and_the_line_for_the_rest_add_up_to_all_of_the_evidence(make_alert):
+    shown, last = weights(alert_block(make_alert()))
+    assert shown == [31, 22, 47]
+    assert last.endswith("and 39 more stories")
+
+
+def test_stories_without_a_rest_add_up_in_spite_of_rounding(make_alert):
+    story = make_alert().evidence.messages[0]
+    thirds = tuple(replace(story, story=str(n), contribution=0.333333) for n in range(3))
+    shown, last = weights(alert_block(make_alert(messages=thirds, observed={"stories": 3})))
+    assert sorted(shown) == [33, 33, 34]
+    assert "more stor" not in last
+
+
+def test_calm_stories_weigh_against_the_alert_and_the_sum_still_holds(make_alert):
+    story = make_alert().evidence.messages[0]
+    loud = tuple(replace(story, story=str(n), contribution=0.25) for n in range(5))
+    shown, last = weights(alert_block(make_alert(messages=loud, observed={"stories": 9})))
+    assert shown == [25, 25, 25, 25, 25, -25]
+    assert last.endswith("and 4 more stories")
+
+
+def test_a_plain_threshold_has_stories_but_no_weights(make_alert):
+    calm = tuple(replace(story, contribution=0.0) for story in make_alert().evidence.messages)
+    listed = rendered(alert_block(make_alert(messages=calm, counterfactual=None))).split("weighed most")[1]
+    assert "and 39 more stories" in listed
+    assert "%" not in listed
+
+
+@given(st.lists(st.floats(min_value=-0.5, max_value=0.5), max_size=6))
+def test_whole_percents_add_up(shares):
+    parts = whole_percents([*shares, 1.0 - math.fsum(shares)])
+    assert sum(0 if part.startswith("under") else int(part.removesuffix(" %")) for part in parts) == 100
 
 
 def test_a_narrow_terminal_keeps_every_character_of_the_replay_command(make_alert):
