@@ -17,6 +17,10 @@ DELIVERED_STATES: frozenset[AlertState] = frozenset({"firing", "resolved"})
 class AlertSink(Protocol):
     """Somewhere alerts go."""
 
+    @property
+    def lanes(self) -> int:
+        """How many transitions it may be handed at once."""
+
     async def deliver(self, alert: Alert) -> None:
         """Hand over one transition.
 
@@ -24,9 +28,14 @@ class AlertSink(Protocol):
             DeliveryError: it could not be handed over, and trying again now is of no use.
         """
 
+    async def aclose(self) -> None:
+        """Let go of connections."""
+
 
 class ListSink:
     """The double of a sink: it keeps what it is given, in order."""
+
+    lanes = 1
 
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
@@ -34,6 +43,9 @@ class ListSink:
     async def deliver(self, alert: Alert) -> None:
         """Keep the alert."""
         self.alerts.append(alert)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
 
 
 class TerminalSink:
@@ -44,6 +56,8 @@ class TerminalSink:
         blocks: print blocks; without it, if the console is a terminal.
     """
 
+    lanes = 1
+
     def __init__(self, console: Console | None = None, *, blocks: bool | None = None) -> None:
         self._console = console or Console()
         self._blocks = self._console.is_terminal if blocks is None else blocks
@@ -53,6 +67,9 @@ class TerminalSink:
         if alert.state in DELIVERED_STATES:
             # A terminal or pipe that nobody reads blocks its writer: that must not be the event loop.
             await asyncio.to_thread(self._print, alert)
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
 
     def _print(self, alert: Alert) -> None:
         if self._blocks:

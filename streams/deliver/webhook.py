@@ -1,9 +1,11 @@
-"""One generic webhook: POST, retries on a fixed schedule, and nothing secret in errors or logs."""
+"""One generic webhook: POST, retries until the receiver is back, and nothing secret in errors or logs."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +23,10 @@ from streams.records import Alert
 
 _log = logging.getLogger(__name__)
 
+RETRY_FOR_S = 6 * 3600.0
+"""A night's outage of a receiver ends within it; after that the news is old, and the alerts behind it matter more."""
+_MAY_BE_MENDED = frozenset({401, 403, 404, 408, 429})
+_MOST_BACKOFF = 16
 _MOST_REPLY_BYTES = 2_048
 _MOST_REPLY_CHARS = 200
 
@@ -47,9 +53,10 @@ class _TryAgain(Exception):  # noqa: N818 - a step of the loop below, never seen
 class Webhook:
     """Posts firing and resolved alerts, one by one, in Alertmanager's webhook shape.
 
-    Connection errors, timeouts, 408, 429 and 5xx are tried again after `first_wait_s`, twice that, four times that,
-    ... up to `most_wait_s`, or after what `Retry-After` asks for, up to `most_retry_after_s`. Every other answer but
-    2xx is final. Each attempt carries the same `Idempotency-Key`.
+    Connection errors, timeouts, 408, 429 and 5xx are tried again, and so are 401, 403 and 404: a desk that mends its
+    token or its receiver is to get what waited. The pauses are `first_wait_s`, twice that, four times that, ... up to
+    `most_wait_s`, or what `Retry-After` asks for, up to `most_retry_after_s`; after `retry_for_s` it gives up. Every
+    other answer but 2xx is final at once. Each attempt carries the same `Idempotency-Key`.
 
     Only scheme, host and port of the address are ever shown: with many receivers the path is the secret.
 
@@ -59,16 +66,20 @@ class Webhook:
         timeout_s: longest wait for one answer.
         receiver: name in the payload and in the metrics.
         external_url: address of this Squall in the payload.
-        attempts: how often one transition is tried in all.
+        retry_for_s: how long one transition is tried in all.
         first_wait_s: pause after the first failed attempt.
         most_wait_s: longest pause of Squall's own choice.
         most_retry_after_s: longest pause that a receiver can ask for.
         sleep: how to pause.
         now: reads the clock, for a `Retry-After` that names a date.
+        monotonic_s: reads the clock that `retry_for_s` is measured by.
 
     Raises:
         ConfigError: address or token cannot be used.
     """
+
+    lanes = 8
+    """Transitions under way at once: one that the receiver chokes on delays few companies, and none press it."""
 
     def __init__(
         self,
@@ -78,12 +89,13 @@ class Webhook:
         timeout_s: float = 10.0,
         receiver: str = "webhook",
         external_url: str = "http://127.0.0.1:6066",
-        attempts: int = 6,
+        retry_for_s: float = RETRY_FOR_S,
         first_wait_s: float = 1.0,
         most_wait_s: float = 60.0,
         most_retry_after_s: float = 900.0,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime] = utc_now,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = _checked_url(url)
         self._token = _checked_token(token)
@@ -91,12 +103,13 @@ class Webhook:
         self._timeout_s = timeout_s
         self._receiver = receiver
         self._external_url = external_url
-        self._attempts = attempts
+        self._retry_for_s = retry_for_s
         self._first_wait_s = first_wait_s
         self._most_wait_s = most_wait_s
         self._most_retry_after_s = most_retry_after_s
         self._sleep = sleep
         self._now = now
+        self._monotonic_s = monotonic_s
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -117,21 +130,23 @@ class Webhook:
             return
         payload = alertmanager_payload([alert], receiver=self._receiver, external_url=self._external_url)
         body, key = msgspec.json.encode(payload), idempotency_key(alert)
-        for attempt in range(1, self._attempts + 1):
+        give_up_s = self._monotonic_s() + self._retry_for_s
+        for attempt in itertools.count(1):
             try:
                 await self._post(body, key)
             except _TryAgain as problem:
-                if attempt == self._attempts:
-                    msg = f"{self.address} did not take alert {key} in {attempt} attempts; the last: {problem.why}"
+                doubled = self._first_wait_s * 2 ** min(attempt - 1, _MOST_BACKOFF)
+                wait_s = max(min(doubled, self._most_wait_s), problem.after_s)
+                if self._monotonic_s() + wait_s > give_up_s:
+                    tried = f"in {attempt} attempts over {self._retry_for_s:g} s"
+                    msg = f"{self.address} did not take alert {key} {tried}; the last: {problem.why}"
                     raise DeliveryError(msg) from None
-                wait_s = max(min(self._first_wait_s * 2 ** (attempt - 1), self._most_wait_s), problem.after_s)
                 _log.warning(
-                    "alert %s to %s: %s; attempt %d of %d follows in %g s",
+                    "alert %s to %s: %s; attempt %d follows in %g s",
                     key,
                     self.address,
                     problem.why,
                     attempt + 1,
-                    self._attempts,
                     wait_s,
                 )
                 await self._sleep(wait_s)
@@ -154,10 +169,8 @@ class Webhook:
             async with session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
                 await self._judge(response)
         except aiohttp.ClientConnectorCertificateError:
-            msg = (
-                f"{self.address}: its TLS certificate is not trusted; add its CA to the system's, or check the address"
-            )
-            raise DeliveryError(msg) from None
+            why = "its TLS certificate is not trusted; renew it, add its CA to the system's, or check the address"
+            raise _TryAgain(why) from None
         except TimeoutError:
             raise _TryAgain(f"no answer within {self._timeout_s:g} s") from None
         except aiohttp.ClientConnectorError as error:
@@ -170,12 +183,14 @@ class Webhook:
         if 200 <= status < 300:
             return
         answer = f"it answered {status}{await self._reply(response)}"
-        if status in (408, 429) or status >= 500:
+        if status in (401, 403):
+            answer += "; check delivery.webhook_token"
+        elif status == 404:
+            answer += "; check delivery.webhook_url"
+        if status in _MAY_BE_MENDED or status >= 500:
             raise _TryAgain(answer, self._retry_after_s(response.headers.get("Retry-After")))
         if 300 <= status < 400:
             advice = "redirects are not followed: set delivery.webhook_url to the final address"
-        elif status in (401, 403):
-            advice = "check delivery.webhook_token"
         else:
             advice = "check delivery.webhook_url, and whether the receiver reads Alertmanager's webhook version 4"
         raise DeliveryError(f"{self.address} refused the alert: {answer}; {advice}")

@@ -66,7 +66,9 @@ def make_webhook(url: str, pauses: list[float], **options) -> Webhook:
         pauses.append(seconds)
 
     options = {"token": SecretStr(TOKEN), "sleep": sleep, "timeout_s": 5.0, **options}
-    return Webhook(url, now=lambda: datetime(2026, 3, 18, 10, 4, tzinfo=UTC), **options)
+    return Webhook(
+        url, now=lambda: datetime(2026, 3, 18, 10, 4, tzinfo=UTC), monotonic_s=lambda: sum(pauses), **options
+    )
 
 
 async def test_an_alert_arrives_with_its_token_and_its_idempotency_key(webhook, receiver, make_alert):
@@ -103,24 +105,40 @@ async def test_a_server_error_is_tried_again_with_growing_pauses_and_the_same_ke
 
 
 async def test_after_the_last_attempt_it_says_what_the_last_answer_was(receiver, pauses, make_alert):
-    hook = make_webhook(receiver.url, pauses, attempts=3, most_wait_s=1.5)
-    receiver.answers = [web.Response(status=502, text="bad gateway")] * 1
-    receiver.answers += [web.Response(status=502, text="bad gateway"), web.Response(status=502, text="bad gateway")]
-    with pytest.raises(DeliveryError, match=r"in 3 attempts; the last: it answered 502 \(bad gateway\)"):
+    hook = make_webhook(receiver.url, pauses, retry_for_s=3.0, most_wait_s=1.5)
+    receiver.answers = [web.Response(status=502, text="bad gateway") for _ in range(3)]
+    with pytest.raises(DeliveryError, match=r"in 3 attempts over 3 s; the last: it answered 502 \(bad gateway\)"):
         await hook.deliver(make_alert())
     await hook.aclose()
     assert pauses == [1.0, 1.5]
 
 
-@pytest.mark.parametrize(
-    ("status", "advice"),
-    [(400, "webhook version 4"), (401, "webhook_token"), (403, "webhook_token"), (404, "webhook_url")],
-)
-async def test_a_refusal_is_final_and_says_what_to_check(webhook, receiver, pauses, make_alert, status, advice):
+async def test_a_receiver_that_is_down_for_hours_gets_the_alert_when_it_is_back(webhook, receiver, pauses, make_alert):
+    receiver.answers = [web.Response(status=503) for _ in range(300)]
+    await webhook.deliver(make_alert())
+    assert pauses[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
+    assert set(pauses[7:]) == {60.0}
+    assert 4.5 * 3600 < sum(pauses) < 6 * 3600
+    assert len(receiver.requests) == 301
+
+
+@pytest.mark.parametrize(("status", "advice"), [(401, "webhook_token"), (403, "webhook_token"), (404, "webhook_url")])
+async def test_what_a_desk_can_mend_is_tried_again_and_says_what_to_check(
+    webhook, receiver, pauses, make_alert, caplog, status, advice
+):
     receiver.answers = [web.Response(status=status, text="no such integration")]
-    with pytest.raises(DeliveryError, match=advice) as caught:
+    await webhook.deliver(make_alert())
+    assert len(receiver.requests) == 2
+    assert pauses == [1.0]
+    assert f"it answered {status} (no such integration); check delivery.{advice}" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 405, 410, 413, 422])
+async def test_any_other_refusal_is_final_and_says_what_to_check(webhook, receiver, pauses, make_alert, status):
+    receiver.answers = [web.Response(status=status, text="what is this")]
+    with pytest.raises(DeliveryError, match="webhook version 4") as caught:
         await webhook.deliver(make_alert())
-    assert "no such integration" in str(caught.value)
+    assert "what is this" in str(caught.value)
     assert len(receiver.requests) == 1
     assert pauses == []
 
@@ -166,7 +184,7 @@ async def test_a_refused_connection_is_tried_again_and_then_named(pauses, make_a
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    hook = make_webhook(f"http://127.0.0.1:{port}{PATH}", pauses, attempts=2)
+    hook = make_webhook(f"http://127.0.0.1:{port}{PATH}", pauses, retry_for_s=1.5)
     with pytest.raises(DeliveryError, match=rf"http://127\.0\.0\.1:{port} did not take .* cannot connect"):
         await hook.deliver(make_alert())
     await hook.aclose()
