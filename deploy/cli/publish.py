@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +17,7 @@ from streams.errors import InputError
 from streams.ingest.decode import Limits
 from streams.ingest.publish import Publisher, PublishReport, check
 from streams.ingest.readers import estimated_rows, read_rows
-from streams.ingest.rows import message_from_row
+from streams.ingest.rows import check_columns, message_from_row
 from streams.records import Message
 
 SHOWN_ERRORS = 20
@@ -65,8 +65,10 @@ def publish(
     }
     columns = {field: column for field, column in named.items() if column is not None}
     current = settings()
-    limits = Limits(max_bytes=current.ingest.max_bytes, oldest=current.ingest.oldest)
-    items = islice(_messages(files, source, columns, assume_utc, limits), limit)
+    limits = Limits(
+        max_bytes=current.ingest.max_bytes, oldest=current.ingest.oldest, max_future_s=current.ingest.max_future_s
+    )
+    items = _started(islice(_messages(files, source, columns, assume_utc, limits), limit))
     errors = _Errors(console)
     sizes = [estimated_rows(path) for path in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
@@ -85,6 +87,9 @@ def publish(
             with Publisher(options, topic=current.topics.messages) as publisher:
                 report = publisher.publish(items, speed=speed, on_progress=on_progress, on_bad=errors)
     errors.conclude()
+    if not report.read and not report.bad:
+        names = ", ".join(map(str, files))
+        console.print(f"There are no rows in {names}", style="yellow", markup=False, soft_wrap=True)
     _print_report(out(), report, current.topics.messages, dry_run=dry_run)
     if report.bad and not skip_bad:
         raise typer.Exit(1)
@@ -95,13 +100,28 @@ def _messages(
 ) -> Iterator[Message | InputError]:
     for path in files:
         default_source = source or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-        for row in read_rows(path):
+
+        def on_header(header: list[str]) -> None:
+            check_columns(header, columns, (("published_at",), ("text", "title")))
+
+        for row in read_rows(path, with_columns=True, on_header=on_header):
             try:
                 yield message_from_row(
-                    row, default_source=default_source, columns=columns, assume_utc=assume_utc, limits=limits
+                    row,
+                    default_source=default_source,
+                    columns=columns,
+                    assume_utc=assume_utc,
+                    limits=limits,
+                    now=datetime.now(UTC),
                 )
             except InputError as error:
                 yield InputError(f"{path}: {error}")
+
+
+def _started(items: Iterator[Message | InputError]) -> Iterator[Message | InputError]:
+    """Take the first row now, so that a file which cannot be read is told before Kafka is asked for anything."""
+    first = list(islice(items, 1))
+    return chain(first, items)
 
 
 def _progress(console: Console) -> Progress:
@@ -117,20 +137,26 @@ def _progress(console: Console) -> Progress:
     )
 
 
+def plural(count: int, noun: str) -> str:
+    """Return `1 row`, `2 rows`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _print_report(console: Console, report: PublishReport, topic: str, *, dry_run: bool) -> None:
     span = f", {report.first:%Y-%m-%d %H:%M:%S} to {report.last:%Y-%m-%d %H:%M:%S} UTC" if report.first else ""
     if dry_run:
-        console.print(
-            f"{report.read:,} messages are good, {report.bad:,} rows are bad{span}; nothing was sent", soft_wrap=True
-        )
+        good = f"{plural(report.read, 'message')} {'is' if report.read == 1 else 'are'} good"
+        bad = f"{plural(report.bad, 'row')} {'is' if report.bad == 1 else 'are'} bad"
+        console.print(f"{good}, {bad}{span}; nothing was sent", soft_wrap=True)
     else:
         pace = f" in {report.seconds:,.1f} s ({report.sent / max(report.seconds, 1e-3):,.0f}/s)"
-        bad = f"; {report.bad:,} bad rows were left out" if report.bad else ""
-        console.print(f"{report.sent:,} messages are on {topic}{pace}{span}{bad}", soft_wrap=True)
+        bad = f"; {plural(report.bad, 'bad row')} {'was' if report.bad == 1 else 'were'} left out" if report.bad else ""
+        sent = f"{plural(report.sent, 'message')} {'is' if report.sent == 1 else 'are'} on {topic}"
+        console.print(f"{sent}{pace}{span}{bad}", soft_wrap=True)
     if report.backwards:
         console.print(
-            f"Times go backwards {report.backwards:,} times: what is later than monitor.allowed_lateness_s stays "
-            "out of the alerts. Sort the rows by time if they are history.",
+            f"Times go backwards {plural(report.backwards, 'time')}: what is later than monitor.allowed_lateness_s "
+            "stays out of the alerts. Sort the rows by time if they are history.",
             soft_wrap=True,
             style="yellow",
         )
@@ -151,4 +177,4 @@ class _Errors:
     def conclude(self) -> None:
         """Say how many were not told."""
         if self.count > SHOWN_ERRORS:
-            self._console.print(f"... and {self.count - SHOWN_ERRORS:,} more bad rows", style="red")
+            self._console.print(f"... and {plural(self.count - SHOWN_ERRORS, 'more bad row')}", style="red")

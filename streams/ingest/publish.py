@@ -198,6 +198,7 @@ class Publisher:
         Raises:
             BrokerError: a message was not delivered. Those before it were or may be; sending the whole again is
                 safe, since repeats count once.
+            InputError: the reading broke off, such as at the end of a cut file; it says how many were sent before.
             ValueError: a speed that is not greater than 0.
         """
         if speed is not None and not speed > 0:
@@ -211,7 +212,7 @@ class Publisher:
         latest = datetime.now(UTC) + _LATEST_AFTER_NOW
         self._mark(marker.begin())
         self._finish()  # no message may be there before every partition knows that some are to come
-        for message in tally.good(messages):
+        for message in self._until_broken_off(tally.good(messages), acknowledged_before):
             delay_s = pace.delay_s(message.published_at, self._clock())
             if delay_s > 0:
                 self._sleep(delay_s)
@@ -227,6 +228,18 @@ class Publisher:
         if on_progress is not None and tally.last is not None:
             on_progress(tally.count, tally.last)
         return tally.report(sent=self._acknowledged - acknowledged_before, seconds=self._clock() - started)
+
+    def _until_broken_off(self, messages: Iterator[Message], acknowledged_before: int) -> Iterator[Message]:
+        """Pass messages on; where the reading breaks off, see those before it delivered and say how many they are."""
+        try:
+            yield from messages
+        except InputError as error:
+            self._finish()
+            sent = self._acknowledged - acknowledged_before
+            if not sent:
+                raise
+            were = "1 message was" if sent == 1 else f"{sent:,} messages were"
+            raise InputError(f"{error}. {were} sent before that; publishing again is safe") from error
 
     def _send(self, message: Message) -> None:
         # What is done is looked at soon, so that a failure shows at the next message, not 10,000 later.

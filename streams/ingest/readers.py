@@ -10,7 +10,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
@@ -30,6 +30,7 @@ _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = (".jsonl", ".ndjson")
 _PARQUET = (".parquet", ".pq")
 _TEXT = (".txt",)
+_WITH_COLUMNS = "CSV (.csv, .tsv), JSON lines (.jsonl, .ndjson) and Parquet (.parquet, .pq)"
 _KNOWN = "CSV (.csv, .tsv), JSON lines (.jsonl, .ndjson), Parquet (.parquet, .pq) and text lines (.txt)"
 
 _MAX_FIELD_CHARS = 1_048_576
@@ -38,6 +39,9 @@ _MAX_FIELD_CHARS = 1_048_576
 _PARQUET_BATCH_ROWS = 2_048
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """What `surrogateescape` makes of bytes that are not UTF-8."""
+
+OnHeader = Callable[[list[str]], None]
+"""Told the columns of a file; raises InputError where they do not do."""
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -57,31 +61,36 @@ class Row:
     error: str | None = None
 
 
-def read_rows(path: Path, *, text_lines: bool = False) -> Iterator[Row]:
+def read_rows(
+    path: Path, *, text_lines: bool = False, with_columns: bool = False, on_header: OnHeader | None = None
+) -> Iterator[Row]:
     """Read a file row by row, with bounded memory.
 
     Args:
         path: the file; its ending says what it is, a further `.gz` that it is compressed.
         text_lines: take it as text lines (one `text` per line) whatever its ending.
+        with_columns: refuse text lines, for a message needs more than a text.
+        on_header: told the columns before the first row; not called for JSON lines, where each line has its own.
 
     Raises:
         InputError: the file is missing, not readable, of unknown type, without a header, or corrupt; in part at
             the first `next`, for a file that breaks off in the middle where it does.
     """
-    kind = ".txt" if text_lines else _kind(path)
+    kind = ".txt" if text_lines else _kind(path, with_columns)
     if not path.exists():
         raise InputError(f"{path}: no such file")
     if path.is_dir():
         raise InputError(f"{path}: is a folder, name the files in it")
     if kind in _PARQUET:
-        yield from _parquet_rows(path)
+        yield from _parquet_rows(path, on_header)
         return
     with _opened(path) as file:
         if kind in _DELIMITERS:
-            yield from _csv_rows(path, file, _DELIMITERS[kind])
+            yield from _csv_rows(path, file, _DELIMITERS[kind], on_header)
         elif kind in _JSON_LINES:
             yield from _json_rows(file)
         else:
+            _tell_header(on_header, ["text"], f"{path}: text lines")
             yield from _text_rows(file)
 
 
@@ -99,11 +108,21 @@ def estimated_rows(path: Path) -> int | None:
         return None  # reading it will say what is wrong
 
 
-def _kind(path: Path) -> str:
+def _tell_header(on_header: OnHeader | None, header: list[str], where: str) -> None:
+    if on_header is None:
+        return
+    try:
+        on_header(header)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _kind(path: Path, with_columns: bool) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compressed = bool(suffixes) and suffixes[-1] == ".gz"
     kind = (suffixes[:-1] if compressed else suffixes)[-1:]
-    if kind and (kind[0] in _DELIMITERS or kind[0] in _JSON_LINES or kind[0] in _TEXT):
+    known_text = (*_DELIMITERS, *_JSON_LINES, *(() if with_columns else _TEXT))
+    if kind and kind[0] in known_text:
         return kind[0]
     if kind and kind[0] in _PARQUET:
         if compressed:
@@ -111,6 +130,8 @@ def _kind(path: Path) -> str:
         return kind[0]
     if kind == [".json"]:
         raise InputError(f"{path}: write one JSON object per line and name it .jsonl")
+    if with_columns:
+        raise InputError(f"{path}: no file with columns; what is read is {_WITH_COLUMNS}, the text ones also as .gz")
     raise InputError(f"{path}: unknown type of file; Squall reads {_KNOWN}, the text ones also as .gz")
 
 
@@ -130,12 +151,19 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _csv_rows(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Row]:
+def _csv_rows(path: Path, file: IO[bytes], delimiter: str, on_header: OnHeader | None) -> Iterator[Row]:
     csv.field_size_limit(max(csv.field_size_limit(), _MAX_FIELD_CHARS))
     # Bytes that are not UTF-8 spoil their row, not the file: they are carried through and found again below.
     with TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        yield from _csv_body(reader, _header(path, reader))
+        header = _header(path, reader)
+        try:
+            _tell_header(on_header, header, f"{path}:1")
+        except InputError as error:
+            if len(header) == 1 and ";" in header[0]:
+                raise InputError(f"{error}. It looks separated by semicolons: save it with commas") from error
+            raise
+        yield from _csv_body(reader, header)
 
 
 def _csv_body(reader: _csv.Reader, header: list[str]) -> Iterator[Row]:
@@ -220,10 +248,11 @@ def _text_rows(file: IO[bytes]) -> Iterator[Row]:
             yield Row(number, {"text": text})
 
 
-def _parquet_rows(path: Path) -> Iterator[Row]:
+def _parquet_rows(path: Path, on_header: OnHeader | None) -> Iterator[Row]:
     line = 0
     try:
         with parquet.ParquetFile(path) as file:
+            _tell_header(on_header, file.schema_arrow.names, str(path))
             for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
                 for values in _in_microseconds(batch).to_pylist():
                     line += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -46,6 +46,7 @@ def message_from_row(
     columns: Mapping[str, str] | None = None,
     assume_utc: bool = False,
     limits: Limits = _DEFAULT_LIMITS,
+    now: datetime | None = None,
 ) -> Message:
     """Make a Message of a row.
 
@@ -58,6 +59,7 @@ def message_from_row(
         columns: field of a Message -> column, for columns that `SYNONYMS` does not know.
         assume_utc: take a time without an offset as UTC; otherwise it is refused, for a guess would shift history.
         limits: what the worker would refuse is refused here, where the line is known.
+        now: the time that `limits.max_future_s` counts from, with an offset; None leaves the future unchecked.
 
     Raises:
         InputError: `line N: ` and what is wrong with the row.
@@ -65,8 +67,10 @@ def message_from_row(
     if row.error is not None:
         raise InputError(f"line {row.line}: {row.error}")
     try:
-        message = _message(_fields(row.values, columns or {}), default_source, assume_utc)
-        _check(message, limits)
+        fields = _fields(row.values, columns or {})
+        known = {*(columns or {}), *_fields_known(row.values)}
+        message = _message(fields, known, default_source, assume_utc)
+        _check(message, limits, now)
     except ValueError as error:
         raise InputError(f"line {row.line}: {error}") from error
     except RecordError as error:
@@ -74,11 +78,42 @@ def message_from_row(
     return message
 
 
-def _check(message: Message, limits: Limits) -> None:
+def check_columns(header: Sequence[str], columns: Mapping[str, str], needed: Iterable[tuple[str, ...]]) -> None:
+    """Refuse a file whose header lacks a column, once, before each of its rows is refused for it.
+
+    Args:
+        header: the names of the columns.
+        columns: field of a Message -> column, as named by the user; each must be there.
+        needed: fields, of each group of which one must be there, under a name of `SYNONYMS` or of `columns`.
+
+    Raises:
+        InputError: a column is missing; it names those that are there and the option to name one.
+    """
+    there = f"the columns are {', '.join(header) or 'none'}"
+    for field, column in columns.items():
+        if column not in header:
+            raise InputError(f"no column {column!r}, which {_option(field)} names; {there}")
+    known = {name.lower() for name in header}
+    for fields in needed:
+        if not any(field in columns or not known.isdisjoint(SYNONYMS[field]) for field in fields):
+            word = "time" if fields[0] == "published_at" else fields[0]
+            raise InputError(f"no column for the {word}; {there}; name one with {_option(fields[0])}")
+
+
+def _option(field: str) -> str:
+    return "--time-column" if field == "published_at" else f"--{field}-column"
+
+
+def _check(message: Message, limits: Limits, now: datetime | None) -> None:
     check_name("bad_id", "id", message.id, limits.max_id_chars)
     check_name("bad_source", "source", message.source, limits.max_id_chars)
     if message.published_at < limits.oldest:
         raise ValueError(f"published {message.published_at.isoformat()}, before {limits.oldest.isoformat()}")
+    if now is not None and message.published_at > now + timedelta(seconds=limits.max_future_s):
+        raise ValueError(
+            f"published {message.published_at.isoformat()}, more than {limits.max_future_s:g} s in the future "
+            "(ingest.max_future_s)"
+        )
     # A character is at most six bytes of JSON, and few messages are near the bound.
     if 6 * len(message.text) >= limits.max_bytes - 65_536 and len(encode(message)) > limits.max_bytes:
         raise ValueError(f"the message has {len(encode(message))} bytes, at most {limits.max_bytes} are read")
@@ -101,13 +136,23 @@ def _fields(values: Mapping[str, object], columns: Mapping[str, str]) -> dict[st
     return fields
 
 
+def _fields_known(values: Mapping[str, object]) -> set[str]:
+    """Fields of a Message that have a column, be it empty."""
+    names = {name.lower() for name in values}
+    return {field for field, synonyms in SYNONYMS.items() if not names.isdisjoint(synonyms)}
+
+
 def _is_absent(value: object) -> bool:
     # NaN, unlike any other value, differs from itself: a Parquet file written by pandas is full of them.
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
-def _message(fields: Mapping[str, tuple[str, object]], default_source: str, assume_utc: bool) -> Message:
+def _message(
+    fields: Mapping[str, tuple[str, object]], known: set[str], default_source: str, assume_utc: bool
+) -> Message:
     if "published_at" not in fields:
+        if "published_at" in known:
+            raise ValueError("the time is empty")
         raise ValueError(f"no time; a column is needed that is named {_one_of('published_at')}, or --time-column")
     column, value = fields["published_at"]
     published_at = parse_time(value, column=column, assume_utc=assume_utc)
@@ -115,6 +160,8 @@ def _message(fields: Mapping[str, tuple[str, object]], default_source: str, assu
     text = _string(fields, "text")
     if text is None or is_blank(text):
         if title is None or is_blank(title):
+            if "text" in known or "title" in known:
+                raise ValueError("the text is empty")
             raise ValueError(f"no text; a column is needed that is named {_one_of('text')}, or --text-column")
         text = title
     source = _string(fields, "source") or default_source

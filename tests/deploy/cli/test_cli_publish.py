@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_bad_rows_are_told_by_file_and_line_and_the_exit_status_is_1(tmp_path: P
     result = run(path, "--dry-run")
     assert result.exit_code == 1
     assert f"{path}: line 4: timestamp: 'soon' is no time" in result.stderr
-    assert f"{path}: line 5: no text" in result.stderr
+    assert f"{path}: line 5: the text is empty" in result.stderr
     assert run(path, "--dry-run", "--skip-bad").exit_code == 0
 
 
@@ -62,6 +63,40 @@ def test_a_missing_file_is_an_error_of_the_whole_run(tmp_path: Path) -> None:
     result = run(tmp_path / "gone.csv", "--dry-run")
     assert isinstance(result.exception, InputError)
     assert "no such file" in str(result.exception)
+
+
+def test_a_time_too_far_in_the_future_is_refused_with_its_line(tmp_path: Path) -> None:
+    at = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+    result = run(written(tmp_path / "a.csv", GOOD + f"{at},Acme\n"), "--dry-run")
+    assert result.exit_code == 1
+    assert "line 4: published" in result.stderr
+    assert "(ingest.max_future_s)" in result.stderr
+    assert "1 row is bad" in result.output
+
+
+def test_a_missing_column_is_told_once_at_the_header(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "time,note\n" + "2026-03-02T14:00:00Z,Acme\n" * 3)
+    result = run(path, "--dry-run")
+    expected = f"{path}:1: no column for the text; the columns are time, note; name one with --text-column"
+    assert str(result.exception) == expected
+
+
+def test_a_file_without_rows_is_remarked_upon(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "time,text\n")
+    result = run(path, "--dry-run")
+    assert result.exit_code == 0
+    assert f"There are no rows in {path}" in result.stderr
+
+
+def test_one_is_not_many(tmp_path: Path) -> None:
+    result = run(written(tmp_path / "a.csv", GOOD), "--dry-run", "--limit", "1")
+    assert "1 message is good, 0 rows are bad" in result.output
+
+
+def test_text_lines_are_not_offered(tmp_path: Path) -> None:
+    result = run(written(tmp_path / "a.doc", "x"), "--dry-run")
+    assert isinstance(result.exception, InputError)
+    assert ".txt" not in str(result.exception)
 
 
 @pytest.mark.parametrize("speed", ["0", "-1"])

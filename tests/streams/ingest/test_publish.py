@@ -187,6 +187,28 @@ def test_without_anyone_to_tell_a_bad_row_ends_the_run() -> None:
         publisher(MemoryProducer()).publish([InputError("line 3: no text")])
 
 
+@pytest.mark.parametrize(("count", "words"), [(1, "1 message was sent"), (2, "2 messages were sent")])
+def test_a_reading_that_breaks_off_says_how_many_were_sent(count: int, words: str) -> None:
+    def cut() -> Iterator[Message]:
+        yield from messages(*range(count))
+        raise InputError("a.csv.gz: breaks off")
+
+    producer = MemoryProducer(done=False)
+    with pytest.raises(InputError) as caught:
+        publisher(producer).publish(cut(), on_bad=lambda error: None)
+    assert str(caught.value) == f"a.csv.gz: breaks off. {words} before that; publishing again is safe"
+    assert all(ack.waited for ack in producer.acks)
+
+
+def test_a_file_that_cannot_be_read_at_all_says_nothing_of_messages() -> None:
+    def none() -> Iterator[Message]:
+        raise InputError("gone.csv: no such file")
+        yield
+
+    with pytest.raises(InputError, match=r"no such file$"):
+        publisher(MemoryProducer()).publish(none())
+
+
 def test_no_more_messages_wait_for_an_answer_than_allowed() -> None:
     producer = MemoryProducer(done=False)
     report = publisher(producer, max_in_flight=5).publish(messages(*range(50)))

@@ -148,6 +148,35 @@ def test_a_file_of_another_type_is_refused_with_what_to_do(
     assert name in str(caught.value)
 
 
+def test_the_columns_are_told_before_the_first_row(tmp_path: Path) -> None:
+    told: list[list[str]] = []
+    (tmp_path / "a.csv").write_text("a,b\n")
+    (tmp_path / "b.txt").write_text("x\n")
+    parquet.write_table(pyarrow.table({"c": [1]}), tmp_path / "c.parquet")
+    for name in ("a.csv", "b.txt", "c.parquet"):
+        list(read_rows(tmp_path / name, on_header=told.append))
+    assert told == [["a", "b"], ["text"], ["c"]]
+
+
+def test_a_header_that_does_not_do_is_refused_with_a_hint_at_semicolons(tmp_path: Path) -> None:
+    def refuse(header: list[str]) -> None:
+        raise InputError("no column")
+
+    (tmp_path / "a.csv").write_text("id;text\n1;x\n")
+    (tmp_path / "b.csv").write_text("id,text\n1,x\n")
+    with pytest.raises(InputError, match=r"a\.csv:1: no column\. It looks separated by semicolons"):
+        list(read_rows(tmp_path / "a.csv", on_header=refuse))
+    with pytest.raises(InputError, match=r"b\.csv:1: no column$"):
+        list(read_rows(tmp_path / "b.csv", on_header=refuse))
+
+
+def test_where_columns_are_needed_text_lines_are_not_offered(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x\n")
+    with pytest.raises(InputError, match="no file with columns") as caught:
+        list(read_rows(tmp_path / "a.txt", with_columns=True))
+    assert "(.txt)" not in str(caught.value)
+
+
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"gone\.csv: no such file"):
         list(read_rows(tmp_path / "gone.csv"))

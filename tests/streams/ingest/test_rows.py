@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.errors import InputError
 from streams.ingest.decode import Decoder, Limits
 from streams.ingest.readers import Row
-from streams.ingest.rows import message_from_row, parse_time
+from streams.ingest.rows import check_columns, message_from_row, parse_time
 from streams.records import Message, encode
 
 T = datetime(2026, 3, 2, 14, 0, 0, tzinfo=UTC)
@@ -59,6 +59,42 @@ def test_a_named_column_wins_over_the_usual_ones() -> None:
 
 def test_a_named_column_that_is_not_there_is_told_with_those_that_are() -> None:
     assert "no column 'summary'; there is id, timestamp, text" in complaint(GOOD, columns={"text": "summary"})
+
+
+def test_a_row_without_the_columns_says_which_are_needed() -> None:
+    assert "no text; a column is needed that is named text, body" in complaint({"timestamp": GOOD["timestamp"]})
+    assert "no time; a column is needed that is named published_at" in complaint({"text": "Acme falls"})
+    assert "the text is empty" in complaint(GOOD | {"note": " "}, columns={"text": "note"})
+
+
+def test_a_time_beyond_the_allowed_future_is_refused_when_the_time_now_is_given() -> None:
+    limits = Limits(max_future_s=60)
+    assert message(GOOD, limits=limits, now=T - timedelta(seconds=60)).published_at == T
+    refused = complaint(GOOD, limits=limits, now=T - timedelta(seconds=61))
+    assert "more than 60 s in the future (ingest.max_future_s)" in refused
+    assert message(GOOD, limits=limits).published_at == T
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "expected"),
+    [
+        (["id", "note"], {}, "no column for the time; the columns are id, note; name one with --time-column"),
+        (["Date", "note"], {}, "no column for the text; the columns are Date, note; name one with --text-column"),
+        (["date", "text"], {"id": "key"}, "no column 'key', which --id-column names; the columns are date, text"),
+    ],
+)
+def test_a_missing_column_is_told_with_those_there_and_the_option(
+    header: list[str], columns: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        check_columns(header, columns, (("published_at",), ("text", "title")))
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("header", [["Date", "BODY"], ["date", "headline"], ["date", "note"]])
+def test_columns_that_do_are_let_pass(header: list[str]) -> None:
+    columns = {"text": "note"} if "note" in header else {}
+    check_columns(header, columns, (("published_at",), ("text", "title")))
 
 
 @pytest.mark.parametrize(
@@ -142,11 +178,11 @@ def test_nan_as_pandas_writes_it_is_an_absent_value() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"text": ""}, "no text"),
-        ({"text": "\u200b"}, "no text"),
+        ({"text": ""}, "the text is empty"),
+        ({"text": "\u200b"}, "the text is empty"),
         ({"text": 5}, "text: a text is needed, not the number 5"),
         ({"text": ["a"]}, "text: a text is needed, not list"),
-        ({"timestamp": None}, "no time"),
+        ({"timestamp": None}, "the time is empty"),
         ({"timestamp": "soon"}, "timestamp: 'soon' is no time"),
         ({"timestamp": "1999-12-31T00:00:00Z"}, "before 2000-01-01"),
         ({"id": "a\x00b"}, "id has the control character U+0000"),
