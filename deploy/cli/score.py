@@ -20,7 +20,7 @@ from deploy.cli.frame import err, settings
 from models.prediction import ModelId, Prediction, Scorer
 from streams.errors import InputError
 from streams.ingest.readers import Row, estimated_rows, read_rows
-from streams.ingest.rows import SYNONYMS
+from streams.ingest.rows import SYNONYMS, check_columns
 
 BATCH_ROWS = 1024
 """Rows that are scored together: enough for full batches of every length, little enough to stay small in memory."""
@@ -57,8 +57,12 @@ def score(
     console = err()
     configured = settings().classifier
     _check_paths(file, output)
-    rows = _started(read_rows(file, text_lines=text_lines))
     columns = {name: column for name, column in (("text", text_column), ("id", id_column)) if column is not None}
+
+    def on_header(header: list[str]) -> None:
+        check_columns(header, columns, (("text",),))
+
+    rows = _started(read_rows(file, text_lines=text_lines, on_header=on_header))
     bad = _BadRows(console, file)
     total = None if text_lines else estimated_rows(file)
     # Opened before the model is loaded, which takes seconds: a wrong path shall be told at once.
@@ -79,7 +83,10 @@ def score(
             progress.update(task, completed=count + bad.count)
     bad.conclude()
     shown = "standard output" if output == STANDARD_OUTPUT else output
-    console.print(f"{count:,} rows scored by {classifier.model.name} {classifier.model.version}: {shown}")
+    if not count and not bad.count:
+        console.print(f"There are no rows in {file}", style="yellow", markup=False, soft_wrap=True)
+    rows_scored = "1 row" if count == 1 else f"{count:,} rows"
+    console.print(f"{rows_scored} scored by {classifier.model.name} {classifier.model.version}: {shown}")
     if bad.count and not skip_bad:
         raise typer.Exit(1)
 
@@ -95,12 +102,16 @@ def good_rows(
         if row.error is not None:
             on_bad(row.line, row.error)
             continue
+        missing = next((column for column in columns.values() if column not in row.values), None)
+        if missing is not None:
+            on_bad(row.line, f"no column {missing!r}; there is {', '.join(row.values) or 'none'}")
+            continue
         text = _value(row, "text", columns)
         if isinstance(text, str) and text.strip():
             identity = _value(row, "id", columns)
             known = identity if isinstance(identity, str | int) and identity != "" else row.line
             yield ScoredText(known, text)
-        elif isinstance(text, str):
+        elif isinstance(text, str) or (text is None and _has_text(row, columns)):
             on_bad(row.line, "the text is empty")
         elif text is None:
             on_bad(row.line, f"no text; columns are {', '.join(row.values) or 'none'}, --text-column names another one")
@@ -109,8 +120,14 @@ def good_rows(
 
 
 def _value(row: Row, name: str, columns: Mapping[str, str]) -> object:
-    candidates = (columns[name],) if name in columns else SYNONYMS[name]
-    return next((row.values[column] for column in candidates if row.values.get(column) is not None), None)
+    if name in columns:
+        return row.values[columns[name]]
+    by_name = {column.lower(): value for column, value in row.values.items() if value is not None}
+    return next((by_name[column] for column in SYNONYMS[name] if column in by_name), None)
+
+
+def _has_text(row: Row, columns: Mapping[str, str]) -> bool:
+    return "text" in columns or any(column.lower() in SYNONYMS["text"] for column in row.values)
 
 
 def score_texts(texts: Iterable[ScoredText], scorer: Scorer, batch_rows: int = BATCH_ROWS) -> Iterator[list[bytes]]:
@@ -246,4 +263,5 @@ class _BadRows:
         """Say how many there were, where not all were told."""
         if self.count:
             untold = f", {self.count - SHOWN_ERRORS:,} of them not shown" if self.count > SHOWN_ERRORS else ""
-            self._console.print(f"{self.count:,} bad rows were left out{untold}", style="red")
+            were = "1 bad row was" if self.count == 1 else f"{self.count:,} bad rows were"
+            self._console.print(f"{were} left out{untold}", style="red")

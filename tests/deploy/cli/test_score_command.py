@@ -210,6 +210,44 @@ def test_columns_are_found_by_usual_names_or_as_told() -> None:
     assert list(told) == [ScoredText(3, "told")], "an empty id is none"
 
 
+def test_an_empty_text_is_not_called_a_missing_column() -> None:
+    rows = [Row(2, {"text": None}), Row(3, {"Text": " "}), Row(4, {"note": None}), Row(5, {"other": "x"})]
+    bad: list[tuple[int, str]] = []
+    assert not list(good_rows(rows[:2], {}, lambda line, why: bad.append((line, why))))
+    assert not list(good_rows(rows[2:], {"text": "note"}, lambda line, why: bad.append((line, why))))
+    assert bad == [
+        (2, "the text is empty"),
+        (3, "the text is empty"),
+        (4, "the text is empty"),
+        (5, "no column 'note'; there is other"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "option", "words"),
+    [
+        ("id,note", [], "no column for the text; the columns are id, note; name one with --text-column"),
+        ("id,text", ["--id-column", "key"], "no column 'key', which --id-column names; the columns are id, text"),
+        ("id;text", [], "It looks separated by semicolons"),
+    ],
+)
+def test_a_missing_column_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, option: list[str], words: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(header + "\n" + header + "\n" * 3)
+    assert squall("score", tmp_path / "rows.csv", "-o", tmp_path / "out.jsonl", *option) == 2
+    told = capsys.readouterr().err
+    assert told.count("rows.csv:") == 1
+    assert words in told
+
+
+def test_a_file_without_rows_is_remarked_upon(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.csv").write_text("id,text\n")
+    assert squall("score", tmp_path / "rows.csv", "-o", tmp_path / "out.jsonl") == 0
+    assert "There are no rows in" in capsys.readouterr().err
+    assert (tmp_path / "out.jsonl").read_text() == ""
+
+
 def test_a_text_that_is_no_string_is_told_by_its_type() -> None:
     bad: list[tuple[int, str]] = []
     assert not list(good_rows([Row(4, {"text": 12})], {}, lambda line, why: bad.append((line, why))))
