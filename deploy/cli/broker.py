@@ -11,6 +11,7 @@ import typer
 from deploy.cli.frame import err, out, settings
 from deploy.kafka import LocalBroker, Status
 from streams.config import Settings
+from streams.errors import BrokerError
 
 NOT_RUNNING = 3
 """Exit status of `status`, as for `systemctl status` and the init scripts of the Linux Standard Base."""
@@ -54,9 +55,12 @@ def start(data_dir: DataDir = None, port: Port = None) -> None:
 
 
 @app.command()
-def stop(data_dir: DataDir = None) -> None:
-    """Stop the broker. Its data stay."""
-    local = _broker(settings(), data_dir, None)
+def stop(data_dir: DataDir = None, port: Port = None) -> None:
+    """Stop the broker. Its data stay. With --port it is stopped only if it runs on that port."""
+    local = _broker(settings(), data_dir, port)
+    found = local.status() if port is not None else None
+    if found is not None and found.running and found.port != port:
+        raise BrokerError(f"the broker over {local.data_dir} runs on port {found.port}, not on {port}: nothing is done")
     with err().status("Stopping the broker"):
         outcome = local.stop()
     words = {
@@ -68,11 +72,14 @@ def stop(data_dir: DataDir = None) -> None:
 
 
 @app.command()
-def status(data_dir: DataDir = None) -> None:
-    """Show whether the broker runs, since when and where. Exit status 0 if it answers, 3 if it does not."""
-    found = _broker(settings(), data_dir, None).status()
+def status(data_dir: DataDir = None, port: Port = None) -> None:
+    """Show whether the broker runs, since when and where. Exit status 0 if it answers (on --port), 3 if it does not."""
+    found = _broker(settings(), data_dir, port).status()
     _show(found)
-    if not found.ready:
+    is_elsewhere = found.running and port is not None and found.port != port
+    if is_elsewhere:
+        err().print(f"It runs on port {found.port}, not on {port}.", style="yellow")
+    if is_elsewhere or not found.ready:
         raise typer.Exit(NOT_RUNNING)
 
 

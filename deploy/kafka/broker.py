@@ -59,7 +59,7 @@ class LocalBroker:
     """One KRaft node of Apache Kafka over a data folder. It lives on when this process ends.
 
     Args:
-        data_dir: made if it is missing; one broker runs over it at a time.
+        data_dir: made for the owner alone if it is missing; one broker runs over it at a time.
         port: on the loopback interface. Another port at the next start is fine: the data do not know it.
         note: receives a line before something that takes long.
     """
@@ -167,6 +167,8 @@ class LocalBroker:
     def _locked(self) -> Iterator[None]:
         """Hold off other starts and stops over the same folder."""
         try:
+            # The messages of others lie in here: nobody but the owner may look in.
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.files.logs.mkdir(parents=True, exist_ok=True)
             lock = self.files.lock.open("w")
         except OSError as error:

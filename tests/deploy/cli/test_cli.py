@@ -121,11 +121,28 @@ def test_the_broker_is_started_shown_and_stopped(tmp_path: Path) -> None:
         assert up.returncode == 0
         for words in ("running", f"127.0.0.1:{port}", f"Apache Kafka {KAFKA_VERSION}", str(tmp_path / "kafka")):
             assert words in up.stdout
-        stopped = squall("broker", "stop", *place, cwd=tmp_path)
+        other = str(free_port())
+        elsewhere = squall("broker", "status", *place, "--port", other, cwd=tmp_path)
+        assert elsewhere.returncode == 3
+        assert f"It runs on port {port}, not on {other}." in elsewhere.stderr
+        refused = squall("broker", "stop", *place, "--port", other, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert f"runs on port {port}, not on {other}: nothing is done" in refused.stderr
+        assert (tmp_path / "kafka").stat().st_mode & 0o777 == 0o700
+        stopped = squall("broker", "stop", *place, "--port", port, cwd=tmp_path)
         assert stopped.stdout == "Stopped.\n"
         assert squall("broker", "status", *place, cwd=tmp_path).returncode == 3
     finally:
         LocalBroker(tmp_path / "kafka", int(port)).kill()
+
+
+def test_status_and_stop_take_a_port_where_no_broker_runs(tmp_path: Path) -> None:
+    place = ["--data-dir", "kafka", "--port", str(free_port())]
+    down = squall("broker", "status", *place, cwd=tmp_path)
+    assert down.returncode == 3
+    assert place[-1] in down.stdout
+    assert squall("broker", "stop", *place, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "kafka").stat().st_mode & 0o777 == 0o700
 
 
 def test_no_local_broker_is_started_where_a_cluster_is_named(tmp_path: Path) -> None:
