@@ -17,7 +17,7 @@ from streams.errors import InputError
 from streams.ingest.decode import Limits
 from streams.ingest.publish import Publisher, PublishReport, check
 from streams.ingest.readers import estimated_rows, read_rows
-from streams.ingest.rows import check_columns, message_from_row
+from streams.ingest.rows import NEEDED, check_columns, message_from_row
 from streams.records import Message
 
 SHOWN_ERRORS = 20
@@ -102,7 +102,7 @@ def _messages(
         default_source = source or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
 
         def on_header(header: list[str]) -> None:
-            check_columns(header, columns, (("published_at",), ("text", "title")))
+            check_columns(header, columns, NEEDED)
 
         for row in read_rows(path, with_columns=True, on_header=on_header):
             try:

@@ -27,6 +27,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 }
 """Field of a Message -> column names that are taken for it, first come first served; case does not matter."""
 
+NEEDED = (("published_at",), ("text", "title"))
+"""Fields of a Message that a row must have: one of each group."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_UNITS = (("seconds", 1), ("milliseconds", 1_000), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))
 _EPOCH_FROM_S = 946_684_800
@@ -68,8 +71,8 @@ def message_from_row(
         raise InputError(f"line {row.line}: {row.error}")
     try:
         fields = _fields(row.values, columns or {})
-        known = {*(columns or {}), *_fields_known(row.values)}
-        message = _message(fields, known, default_source, assume_utc)
+        _refuse_absent(fields, row.values, columns or {})
+        message = _message(fields, default_source, assume_utc)
         _check(message, limits, now)
     except ValueError as error:
         raise InputError(f"line {row.line}: {error}") from error
@@ -136,10 +139,19 @@ def _fields(values: Mapping[str, object], columns: Mapping[str, str]) -> dict[st
     return fields
 
 
-def _fields_known(values: Mapping[str, object]) -> set[str]:
-    """Fields of a Message that have a column, be it empty."""
-    names = {name.lower() for name in values}
-    return {field for field, synonyms in SYNONYMS.items() if not names.isdisjoint(synonyms)}
+def _refuse_absent(
+    fields: Mapping[str, tuple[str, object]], values: Mapping[str, object], columns: Mapping[str, str]
+) -> None:
+    """Refuse a row without a time or a text, and tell an empty cell from a column that is not there."""
+    for group in NEEDED:
+        if any(field in fields for field in group):
+            continue
+        first = group[0]
+        word = "time" if first == "published_at" else first
+        names = {name.lower() for name in values}
+        if any(field in columns or not names.isdisjoint(SYNONYMS[field]) for field in group):
+            raise ValueError(f"the {word} is empty")
+        raise ValueError(f"no {word}; a column is needed that is named {_one_of(first)}, or {_option(first)}")
 
 
 def _is_absent(value: object) -> bool:
@@ -147,22 +159,14 @@ def _is_absent(value: object) -> bool:
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
-def _message(
-    fields: Mapping[str, tuple[str, object]], known: set[str], default_source: str, assume_utc: bool
-) -> Message:
-    if "published_at" not in fields:
-        if "published_at" in known:
-            raise ValueError("the time is empty")
-        raise ValueError(f"no time; a column is needed that is named {_one_of('published_at')}, or --time-column")
+def _message(fields: Mapping[str, tuple[str, object]], default_source: str, assume_utc: bool) -> Message:
     column, value = fields["published_at"]
     published_at = parse_time(value, column=column, assume_utc=assume_utc)
     title = _string(fields, "title")
     text = _string(fields, "text")
     if text is None or is_blank(text):
         if title is None or is_blank(title):
-            if "text" in known or "title" in known:
-                raise ValueError("the text is empty")
-            raise ValueError(f"no text; a column is needed that is named {_one_of('text')}, or --text-column")
+            raise ValueError("the text is empty")
         text = title
     source = _string(fields, "source") or default_source
     id_ = _string(fields, "id")
