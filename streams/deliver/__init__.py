@@ -1,6 +1,6 @@
-"""Alerts to people: the terminal and one generic webhook; retries, and nothing sent twice.
+"""Alerts to people: the terminal and one generic webhook, which tries until its receiver is back.
 
-The app calls `deliverer(settings.delivery)` once, `submit(alert)` for each transition and `aclose()` at the end.
+The app calls `sinks(settings.delivery)` once, and hands each transition to each of them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from rich.console import Console
 
 from streams.config import DeliverySettings
-from streams.deliver.outbox import Deliverer, Outbox
 from streams.deliver.payload import alertmanager_payload
 from streams.deliver.sinks import AlertSink, ListSink, TerminalSink
 from streams.deliver.text import alert_block, alert_line
@@ -16,23 +15,18 @@ from streams.deliver.webhook import Webhook
 
 __all__ = [
     "AlertSink",
-    "Deliverer",
     "ListSink",
-    "Outbox",
     "TerminalSink",
     "Webhook",
     "alert_block",
     "alert_line",
     "alertmanager_payload",
-    "deliverer",
+    "sinks",
 ]
 
-_WEBHOOK_LANES = 4
-"""Alerts under way at once: enough that one slow answer delays few others, too few to press a receiver."""
 
-
-def deliverer(settings: DeliverySettings, *, console: Console | None = None) -> Deliverer:
-    """Return the receivers that the configuration names.
+def sinks(settings: DeliverySettings, *, console: Console | None = None) -> dict[str, AlertSink]:
+    """Return the receivers that the configuration names, by the name that logs and metrics call them.
 
     Args:
         settings: the `delivery` section.
@@ -41,15 +35,14 @@ def deliverer(settings: DeliverySettings, *, console: Console | None = None) -> 
     Raises:
         ConfigError: the webhook's address or token cannot be used.
     """
-    outboxes = []
+    named: dict[str, AlertSink] = {}
     if settings.terminal:
-        outboxes.append(Outbox("terminal", TerminalSink(console)))
+        named["terminal"] = TerminalSink(console)
     if settings.webhook_url is not None:
-        webhook = Webhook(
+        named["webhook"] = Webhook(
             settings.webhook_url.get_secret_value(),
             token=settings.webhook_token,
             timeout_s=settings.webhook_timeout_s,
             external_url=settings.external_url,
         )
-        outboxes.append(Outbox("webhook", webhook, lanes=_WEBHOOK_LANES))
-    return Deliverer(*outboxes)
+    return named

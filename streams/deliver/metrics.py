@@ -6,9 +6,9 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge
 
-Outcome = Literal["delivered", "failed", "dropped", "abandoned", "duplicate"]
-"""`failed`: the receiver refused it or every attempt failed. `dropped`: the queue was full or closed. `abandoned`:
-still waiting when the process stopped. `duplicate`: this transition had been taken before."""
+Outcome = Literal["delivered", "failed", "duplicate"]
+"""`failed`: the receiver refused it for good, or every attempt failed. `duplicate`: this transition had been
+delivered before."""
 
 DELIVERED = Counter(
     "squall_alerts_delivered_total",

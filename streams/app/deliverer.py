@@ -1,0 +1,342 @@
+"""From `squall.alerts` to one receiver: nothing is committed before it is delivered, so an outage loses nothing.
+
+A plain aiokafka consumer and no Faust agent: a delivery may be retried for hours, and one receiver's outage is to
+hold up neither another receiver nor the monitor's own offsets. So each receiver has a consumer group of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zlib
+from collections import OrderedDict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.deliver import metrics
+from streams.deliver.payload import idempotency_key
+from streams.deliver.sinks import DELIVERED_STATES, AlertSink
+from streams.errors import DeliveryError, RecordError
+from streams.records import Alert, decode_alert
+
+_log = logging.getLogger(__name__)
+
+_POLL_MS = 500
+_PAUSE_S = 2.0
+_GRACE_S = 3.0
+_COMMIT_S = 3.0
+_LEAVE_S = 5.0
+"""To leave the group and disconnect, at the end."""
+_MAX_POLL_INTERVAL_MS = 24 * 3_600_000
+"""Far above the 6 h for which a delivery is retried: a receiver that is down is no reason to leave the group. (The
+loop goes on polling meanwhile; this is for a machine that sleeps.)"""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """One transition that is to be delivered, and where it came from."""
+
+    alert: Alert
+    partition: TopicPartition
+    offset: int
+
+
+class _Progress:
+    """Which offsets of one partition are done; what is committed lies before the first that is not."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, None] = {}  # in the order of the partition
+        self._next = 0
+
+    def take(self, offset: int) -> None:
+        self._open[offset] = None
+        self._next = offset + 1
+
+    def settle(self, offset: int) -> None:
+        self._open.pop(offset, None)
+
+    @property
+    def position(self) -> int:
+        return next(iter(self._open), self._next)
+
+
+class DeliveryLoop:
+    """Hands the transitions on the alerts topic to one receiver, at least once and as a rule exactly once.
+
+    A transition's offset is committed when the receiver has it or has refused it for good. So what was not delivered
+    when a process ended is delivered by the next one; at most what was under way just then comes twice, with the same
+    idempotency key.
+
+    The transitions of one company keep their order. Different companies go through `sink.lanes` lanes side by side,
+    so that an alert that the receiver chokes on does not hold up all others.
+
+    Args:
+        receiver: name in logs and metrics.
+        sink: where to; it is closed at the end.
+        options: aiokafka client options.
+        group: the consumer group: one per receiver.
+        topic: the alerts topic.
+        capacity: how many transitions may wait in memory; more are left on Kafka until there is room.
+        remembered: of how many transitions it is known that they were delivered.
+        pause_s: wait before a lost broker is tried again.
+    """
+
+    def __init__(
+        self,
+        receiver: str,
+        sink: AlertSink,
+        *,
+        options: dict[str, Any],
+        group: str,
+        topic: str,
+        capacity: int = 1_000,
+        remembered: int = 10_000,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
+        self.receiver = receiver
+        self._sink = sink
+        self._options = options
+        self._group = group
+        self._topic = topic
+        self._capacity = capacity
+        self._remembered = remembered
+        self._pause_s = pause_s
+        self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._progress: dict[TopicPartition, _Progress] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._lanes: list[asyncio.Queue[_Waiting]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._waiting = 0
+        self._settled = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[Any] | None = None
+        self._busy: set[int] = set()
+        self._moving = True
+        self._grace_s = _GRACE_S
+
+    @property
+    def waiting(self) -> int:
+        """Transitions in memory that are queued or under way."""
+        return self._waiting
+
+    async def run(self) -> None:
+        """Deliver until `stop`; a broker that is away is waited for."""
+        self._task = asyncio.current_task()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    await self._serve()
+                except (KafkaError, OSError) as error:
+                    _log.error("delivery to %s has lost Kafka (%r) and tries again", self.receiver, error)
+                    await self._pause()
+        finally:
+            await self._sink.aclose()
+            self._ended.set()
+
+    async def stop(self, timeout_s: float = _GRACE_S) -> None:
+        """Take nothing more, wait at most `timeout_s` for what is under way, commit what is done, and disconnect."""
+        self._grace_s = timeout_s
+        self._stopping.set()
+        if self._task is None:
+            await self._sink.aclose()
+            return
+        try:
+            async with asyncio.timeout(timeout_s + _LEAVE_S):
+                await self._ended.wait()
+        except TimeoutError:  # no broker answers: it will find out by itself that this member has gone
+            self._task.cancel()
+            await self._ended.wait()
+
+    async def _serve(self) -> None:
+        """Read and deliver over one connection. Raises KafkaError when it is lost."""
+        consumer = AIOKafkaConsumer(
+            **self._options,
+            client_id=f"squall-deliver-{self.receiver}",
+            group_id=self._group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+            max_poll_records=self._capacity,
+        )
+        self._moving = True
+        consumer.subscribe([self._topic], listener=_Listener(self, consumer))
+        committer: asyncio.Task[None] | None = None
+        try:
+            await consumer.start()
+            committer = asyncio.create_task(self._commit_for_ever(consumer))
+            while not self._stopping.is_set():
+                self._hold_or_go_on(consumer)
+                batches = await consumer.getmany(timeout_ms=_POLL_MS)
+                if self._moving:
+                    continue  # read again from the committed offsets, here or elsewhere
+                self._take(record for records in batches.values() for record in records)
+                for task in self._tasks:
+                    if task.done() and not task.cancelled() and (error := task.exception()):
+                        raise error  # a defect in the lane itself: loud, instead of a lane that stands still
+            await self._finish_what_is_under_way()
+            await self._close_lanes()
+            await self._commit(consumer)
+        finally:
+            if committer is not None:
+                committer.cancel()
+                await asyncio.gather(committer, return_exceptions=True)
+            await self._close_lanes()
+            self._progress.clear()
+            self._committed.clear()
+            await consumer.stop()
+
+    def _hold_or_go_on(self, consumer: AIOKafkaConsumer) -> None:
+        """Leave on Kafka what there is no room for; a paused consumer still takes part in its group."""
+        mine = consumer.assignment()
+        paused = consumer.paused()
+        if self._waiting >= self._capacity:
+            if mine - paused:
+                _log.error("%d alerts wait for %s; the others wait on Kafka", self._waiting, self.receiver)
+                consumer.pause(*mine)
+        elif paused and self._waiting <= self._capacity // 2:
+            consumer.resume(*paused)
+
+    def _take(self, records: Iterable[ConsumerRecord]) -> None:
+        """Queue what somebody is called for, in the order in which it happened."""
+        batch: list[_Waiting] = []
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            progress = self._progress.setdefault(partition, _Progress())
+            progress.take(record.offset)
+            try:
+                alert = decode_alert(record.value)
+            except RecordError as error:
+                at = f"{record.topic}[{record.partition}]@{record.offset}"
+                _log.error("%s is no alert and is passed over: %s", at, error)
+                alert = None
+            if alert is None or alert.state not in DELIVERED_STATES:
+                progress.settle(record.offset)
+                self._settled.set()
+                continue
+            batch.append(_Waiting(alert, partition, record.offset))
+        batch.sort(key=lambda item: (item.alert.at, item.alert.id, item.alert.transition))
+        for item in batch:
+            whose = item.alert.labels.get("entity", item.alert.id)
+            self._lanes[zlib.crc32(whose.encode()) % len(self._lanes)].put_nowait(item)
+        self._change_waiting(len(batch))
+
+    async def _work(self, number: int, lane: asyncio.Queue[_Waiting]) -> None:
+        while not self._stopping.is_set():
+            item = await lane.get()
+            self._busy.add(number)
+            await self._hand_over(item.alert)
+            self._busy.discard(number)
+            self._progress[item.partition].settle(item.offset)
+            self._change_waiting(-1)
+            self._settled.set()
+
+    async def _hand_over(self, alert: Alert) -> None:
+        """Deliver one transition, unless it was; whatever the sink raises, the lane goes on."""
+        key = (alert.id, alert.transition)
+        if key in self._delivered:
+            metrics.count(self.receiver, "duplicate")
+            return
+        try:
+            await self._sink.deliver(alert)
+        except Exception as error:
+            metrics.count(self.receiver, "failed")
+            # Only a sink's own error is known to hold no secret.
+            why = str(error) if isinstance(error, DeliveryError) else f"unexpected {type(error).__name__}"
+            _log.error(
+                "alert %s was NOT delivered to %s and is given up: %s; it is kept on %s",
+                idempotency_key(alert),
+                self.receiver,
+                why,
+                self._topic,
+            )
+            return
+        metrics.count(self.receiver, "delivered")
+        self._delivered[key] = None
+        while len(self._delivered) > self._remembered:
+            self._delivered.popitem(last=False)
+
+    async def _commit_for_ever(self, consumer: AIOKafkaConsumer) -> None:
+        while True:
+            await self._settled.wait()
+            self._settled.clear()
+            if not await self._commit(consumer):
+                await self._pause()
+                self._settled.set()
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> bool:
+        """Commit what is done and not committed; return whether that worked."""
+        mine = consumer.assignment()
+        positions = {
+            partition: progress.position
+            for partition, progress in self._progress.items()
+            if partition in mine and progress.position != self._committed.get(partition)
+        }
+        if not positions:
+            return True
+        try:
+            async with asyncio.timeout(_COMMIT_S):
+                await consumer.commit(positions)
+        except (KafkaError, TimeoutError) as error:
+            # Nothing is lost: what is read again was remembered, or comes once more with the same key.
+            _log.warning("what %s has received is not committed yet: %r", self.receiver, error)
+            return False
+        self._committed.update(positions)
+        return True
+
+    async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
+        """Before partitions change hands: commit what is done, and forget what is not, as it will be read again."""
+        self._moving = True
+        await self._close_lanes()
+        await self._commit(consumer)
+        self._progress.clear()
+        self._committed.clear()
+
+    def _take_on(self) -> None:
+        """Partitions have been assigned: begin."""
+        self._lanes = [asyncio.Queue() for _ in range(self._sink.lanes)]
+        self._tasks = [
+            asyncio.create_task(self._work(number, lane), name=f"deliver-{self.receiver}-{number}")
+            for number, lane in enumerate(self._lanes)
+        ]
+        self._moving = False
+
+    async def _close_lanes(self) -> None:
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._busy.clear()
+        self._change_waiting(-self._waiting)
+
+    async def _finish_what_is_under_way(self) -> None:
+        busy = [task for number, task in enumerate(self._tasks) if number in self._busy]
+        if busy:
+            await asyncio.wait(busy, timeout=self._grace_s)
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._pause_s):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    def _change_waiting(self, by: int) -> None:
+        self._waiting += by
+        metrics.WAITING.labels(receiver=self.receiver).set(self._waiting)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, loop: DeliveryLoop, consumer: AIOKafkaConsumer) -> None:
+        self._loop = loop
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._loop._let_go(self._consumer)
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._loop._take_on()
