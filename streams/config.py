@@ -54,6 +54,8 @@ __all__ = [
 ENV_PREFIX = "SQUALL_"
 FILE_VARIABLE = "SQUALL_CONFIG"
 DEFAULT_FILE = Path("squall.yaml")
+MASK = "**********"
+"""What pydantic shows instead of a secret; a file that was made of `squall config show` holds it."""
 
 
 class Settings(BaseSettings):
@@ -182,6 +184,9 @@ def _refuse_unknown_keys(values: dict[str, Any], path: Path) -> None:
         for name in content:
             if f"{section}.{name}" not in known:
                 msg = f"{path}: unknown key '{section}.{name}'{nearest(f'{section}.{name}', known)}"
+                raise ConfigError(msg)
+            if content[name] == MASK:
+                msg = f"{path}: '{section}.{name}' is {MASK}, which stands for a secret: give the secret itself"
                 raise ConfigError(msg)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,9 @@ class _Progress:
         return next(iter(self._open), self._next)
 
 
+STALE_AFTER_S = 86_400.0
+
+
 class DeliveryLoop:
     """Hands the transitions on the alerts topic to one receiver, at least once and as a rule exactly once.
 
@@ -83,6 +87,9 @@ class DeliveryLoop:
         capacity: how many transitions may wait in memory; more are left on Kafka until there is room.
         remembered: of how many transitions it is known that they were delivered.
         pause_s: wait before a lost broker is tried again.
+        stale_after_s: a transition that Kafka has had for longer is passed over: a receiver that is switched on today
+            is not told of the alerts of last month.
+        now: Unix time, seconds.
     """
 
     def __init__(
@@ -96,6 +103,8 @@ class DeliveryLoop:
         capacity: int = 1_000,
         remembered: int = 10_000,
         pause_s: float = _PAUSE_S,
+        stale_after_s: float = STALE_AFTER_S,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.receiver = receiver
         self._sink = sink
@@ -105,6 +114,8 @@ class DeliveryLoop:
         self._capacity = capacity
         self._remembered = remembered
         self._pause_s = pause_s
+        self._stale_after_s = stale_after_s
+        self._now = now
         self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._progress: dict[TopicPartition, _Progress] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -213,6 +224,9 @@ class DeliveryLoop:
             except RecordError as error:
                 at = f"{record.topic}[{record.partition}]@{record.offset}"
                 _log.error("%s is no alert and is passed over: %s", at, error)
+                alert = None
+            if alert is not None and self._now() - record.timestamp / 1000 > self._stale_after_s:
+                metrics.count(self.receiver, "stale")
                 alert = None
             if alert is None or alert.state not in DELIVERED_STATES:
                 progress.settle(record.offset)

@@ -20,15 +20,12 @@ from streams.app.sender import Outgoing, Sender
 from streams.app.store import StateTable
 from streams.assembly import monitor_options
 from streams.config import Settings
-from streams.deliver import Deliverer
 from streams.errors import RecordError
 from streams.monitor import PartitionMonitor, RuleSet
-from streams.records import Alert, DeadLetter, decode_alert, decode_mention, encode
+from streams.records import Alert, DeadLetter, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
-_HAND_OVER_S = 30.0
-"""Alerts wait this long for their receivers before they are acknowledged; then they wait in memory alone."""
 
 Change = tuple[int, str, bytes | None]
 """Partition, key, value."""
@@ -45,13 +42,12 @@ class _Batch:
 
 
 class MonitorService:
-    """Raises alerts on what arrives on `squall.mentions`, and hands them to the receivers.
+    """Raises alerts on what arrives on `squall.mentions`.
 
     Args:
         settings: the configuration.
         rules: the rules in force.
         sender: takes alerts and state to Kafka.
-        deliverer: the receivers.
         fatal: ends the process.
         names: display names of companies by symbol.
     """
@@ -61,7 +57,6 @@ class MonitorService:
         settings: Settings,
         rules: RuleSet,
         sender: Sender,
-        deliverer: Deliverer,
         fatal: Fatal,
         *,
         names: Mapping[str, str],
@@ -70,7 +65,6 @@ class MonitorService:
         self._settings = settings
         self._rules = rules
         self._sender = sender
-        self._deliverer = deliverer
         self._monitors: dict[int, PartitionMonitor] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal)
@@ -104,13 +98,6 @@ class MonitorService:
         async def watch(stream: Any) -> None:
             async for events in stream.noack().noack_take(_BATCH, within=_BATCH_WAIT_S):
                 await self._pipeline.put(_Batch(stream, events))
-
-        @app.agent(
-            raw_topic(app, topics.alerts), name="deliverer", concurrency=1, supervisor_strategy=CrashingSupervisor
-        )
-        async def deliver(stream: Any) -> None:
-            async for events in stream.noack().noack_take(_BATCH, within=_BATCH_WAIT_S):
-                await self._hand_over(stream, events)
 
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             # What is under way was waited for; the table now changes hands, so the copies in memory are void.
@@ -187,19 +174,6 @@ class MonitorService:
             metrics.ALERTS.labels(alert.rule, alert.state, alert.severity).inc()
         for letter in batch.dead:
             metrics.DEAD_LETTERS.labels(letter.reason).inc()
-
-    async def _hand_over(self, stream: Any, events: Sequence[Any]) -> None:
-        for event in events:
-            try:
-                alert = decode_alert(event.message.value)
-            except RecordError as error:
-                at = f"{event.message.topic}[{event.message.partition}]@{event.message.offset}"
-                log.error("%s is no alert and is passed over: %s", at, error)
-                continue
-            self._deliverer.submit(alert)
-        await self._deliverer.settle(_HAND_OVER_S)
-        for event in events:
-            await stream.ack(event)
 
 
 def _count(number: int, monitor: PartitionMonitor) -> None:

@@ -8,8 +8,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, Literal
 
 import faust
 from aiokafka.errors import KafkaError
@@ -17,8 +18,9 @@ from rich.console import Console
 
 from models.prediction import Scorer
 from streams import __version__
-from streams.app import metrics
+from streams.app import logs, metrics
 from streams.app.apps import log
+from streams.app.deliverer import DeliveryLoop
 from streams.app.health import HealthServer, Watchdog
 from streams.app.monitor import MonitorService
 from streams.app.offsets import OffsetReader, Position
@@ -27,8 +29,8 @@ from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
 from streams.assembly import company_names, entity_table, rules_in_force
 from streams.config import Settings
-from streams.deliver import deliverer
-from streams.errors import BrokerError
+from streams.deliver import AlertSink, sinks
+from streams.errors import BrokerError, ConfigError
 from streams.ingest.decode import Limits
 from streams.ingest.entities import Linker, load_watchlist
 from streams.ingest.redact import Redactor
@@ -39,8 +41,10 @@ Role = Literal["all", "scorer", "monitor"]
 
 EXIT_STUCK = 70
 """EX_SOFTWARE: the orchestrator is to start the process anew."""
-_STOP_WITHIN_S = 25.0
-"""Under the 30 s that Kubernetes gives by default."""
+_STOP_WITHIN_S = 15.0
+"""With what is closed afterwards, under the 30 s that Kubernetes gives by default."""
+_SILENT_S = 15.0
+"""A worker whose offsets Kafka has not told for so long is not ready."""
 
 
 def load_scorer(settings: Settings) -> Scorer:
@@ -57,12 +61,12 @@ def make_linker(settings: Settings) -> Linker:
     return Linker(entity_table(settings), watchlists=watchlists)
 
 
-def make_stage(settings: Settings, scorer: Scorer) -> ScoringStage:
+def make_stage(settings: Settings, scorer: Scorer, linker: Linker | None = None) -> ScoringStage:
     """Build the scoring stage of these settings."""
     ingest = settings.ingest
     return ScoringStage(
         scorer,
-        make_linker(settings),
+        linker or make_linker(settings),
         Redactor(emails=ingest.redact_emails, phones=ingest.redact_phones, handles=ingest.redact_handles),
         StageOptions(
             limits=Limits(
@@ -100,66 +104,118 @@ class Worker:
         self._monitor: MonitorService | None = None
         self._readers: list[tuple[str, OffsetReader, Callable[[], set[int] | None]]] = []
         self._watchdog = Watchdog(settings.worker.watchdog_s)
+        self._answered_s = time.monotonic()
+        self._options = aiokafka_options(settings.kafka)
+        self._prefix = settings.topics.prefix
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT, then finish what is under way.
 
         Raises:
             SquallError: something that is needed at the start is missing: topics, broker, rules, tables, the port.
+            ModelError: the classifier cannot be loaded.
         """
-        settings = self._settings
-        await asyncio.to_thread(require_topics, settings)
-        options = aiokafka_options(settings.kafka)
-        sender = Sender(options)
-        out = deliverer(settings.delivery, console=self._console)
-        health = HealthServer(
-            settings.worker.host, settings.worker.port, is_ready=self._why_not_ready, beat=lambda: self._beat_s
-        )
+        self._handle_signals()
+        async with AsyncExitStack() as stack:
+            await asyncio.to_thread(require_topics, self._settings)
+            await self._start_health(stack)
+            # What lies on disk comes before connections: a wrong path is told at once, and leaves nothing open.
+            rules = rules_in_force(self._settings)
+            names = await asyncio.to_thread(company_names, self._settings)
+            receivers = sinks(self._settings.delivery, console=self._console)
+            stage = await self._load_stage() if self._role in ("all", "scorer") else None
+            sender = await self._connect(stack)
+            apps: list[faust.App] = []
+            if self._role in ("all", "monitor"):
+                self._monitor = MonitorService(self._settings, rules, sender, self._die, names=names)
+                stack.push_async_callback(self._monitor.stop)
+                await self._follow(stack, self._settings.topics.mentions, self._monitor)
+                apps.append(self._monitor.app)
+                self._deliver_to(stack, receivers)
+            if stage is not None:
+                reader = await self._reader(stack, self._settings.topics.messages, f"{self._prefix}-scorer")
+                self._scorer = ScorerService(self._settings, stage, sender, reader, self._die)
+                stack.push_async_callback(self._scorer.stop)
+                await self._follow(stack, self._settings.topics.messages, self._scorer)
+                apps.append(self._scorer.app)
+                self._in_background(stack, self._scorer.tick_for_ever())
+            self._in_background(stack, self._watch())
+            starts = [asyncio.create_task(self._start(app)) for app in apps]
+            await self._stopping.wait()
+            await self._stop_apps(apps, starts)
+        log.info("stopped")
+
+    async def _start_health(self, stack: AsyncExitStack) -> None:
+        worker = self._settings.worker
+        health = HealthServer(worker.host, worker.port, is_ready=self._why_not_ready, beat=lambda: self._beat_s)
         log.info("health and metrics on %s", await health.start())
+        stack.push_async_callback(health.stop)
+
+    async def _load_stage(self) -> ScoringStage:
+        log.info("loading the classifier")
+        linker = await asyncio.to_thread(make_linker, self._settings)
+        scorer = await asyncio.to_thread(load_scorer, self._settings)
+        metrics.MODEL.labels(scorer.model.name, scorer.model.version).set(1)
+        return await asyncio.to_thread(make_stage, self._settings, scorer, linker)
+
+    async def _connect(self, stack: AsyncExitStack) -> Sender:
+        sender = Sender(self._options)
         try:
             await sender.start()
         except KafkaError as error:
-            await health.stop()
-            msg = f"no Kafka at {', '.join(settings.kafka.bootstrap_servers)}: {error}"
+            msg = f"no Kafka at {', '.join(self._settings.kafka.bootstrap_servers)}: {error}"
             raise BrokerError(msg) from error
-        self._handle_signals()
-        apps: list[faust.App] = []
-        stops: list[Callable[[], Awaitable[object]]] = []
-        tasks: list[asyncio.Task[None]] = []
-        if self._role in ("all", "monitor"):
-            rules = rules_in_force(settings)
-            self._monitor = MonitorService(
-                settings, rules, sender, out, self._die, names=await asyncio.to_thread(company_names, settings)
+        stack.push_async_callback(sender.stop)
+        return sender
+
+    async def _reader(self, stack: AsyncExitStack, topic: str, group: str) -> OffsetReader:
+        topics = self._settings.topics
+        partitions = topics.message_partitions if topic == topics.messages else topics.mention_partitions
+        reader = OffsetReader(self._options, group=group, topic=topic, partitions=partitions)
+        await reader.start()
+        stack.push_async_callback(reader.stop)
+        return reader
+
+    async def _follow(self, stack: AsyncExitStack, topic: str, service: ScorerService | MonitorService) -> None:
+        """Let the watchdog see what a service has before it."""
+        reader = await self._reader(stack, topic, service.group)
+        self._readers.append((topic, reader, lambda: service.assigned))
+
+    def _deliver_to(self, stack: AsyncExitStack, receivers: dict[str, AlertSink]) -> None:
+        loops = [
+            DeliveryLoop(
+                receiver,
+                sink,
+                options=self._options,
+                group=f"{self._prefix}-deliver-{receiver}",
+                topic=self._settings.topics.alerts,
             )
-            await self._read_offsets_of(settings.topics.mentions, settings.topics.mention_partitions, self._monitor)
-            apps.append(self._monitor.app)
-            stops.append(self._monitor.stop)
-        if self._role in ("all", "scorer"):
-            log.info("loading the classifier")
-            scorer = await asyncio.to_thread(load_scorer, settings)
-            metrics.MODEL.labels(scorer.model.name, scorer.model.version).set(1)
-            stage = await asyncio.to_thread(make_stage, settings, scorer)
-            own = OffsetReader(
-                options,
-                group=f"{settings.topics.prefix}-scorer",
-                topic=settings.topics.messages,
-                partitions=settings.topics.message_partitions,
-            )
-            await own.start()
-            stops.append(own.stop)
-            self._scorer = ScorerService(settings, stage, sender, own, self._die)
-            await self._read_offsets_of(settings.topics.messages, settings.topics.message_partitions, self._scorer)
-            tasks.append(asyncio.create_task(self._scorer.tick_for_ever()))
-            apps.append(self._scorer.app)
-            stops.append(self._scorer.stop)
-        tasks.append(asyncio.create_task(self._watch()))
-        starts = [asyncio.create_task(self._start(app)) for app in apps]
-        await self._stopping.wait()
-        await self._stop(apps, starts, tasks, stops)
-        await out.aclose()
-        await sender.stop()
-        await health.stop()
-        log.info("stopped")
+            for receiver, sink in receivers.items()
+        ]
+        for loop in loops:
+            self._in_background(stack, loop.run())
+
+        async def stop() -> None:
+            await asyncio.gather(*(loop.stop() for loop in loops))
+
+        stack.push_async_callback(stop)  # before the cancellations: what comes last is called first
+
+    def _in_background(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+        """Run something until the worker stops; if it fails, the process ends."""
+
+        async def watched() -> None:
+            try:
+                await work
+            except Exception as error:
+                self._die(error)
+
+        task = asyncio.create_task(watched())
+
+        async def cancel() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        stack.push_async_callback(cancel)
 
     async def _start(self, app: faust.App) -> None:
         try:
@@ -167,16 +223,8 @@ class Worker:
         except Exception as error:
             self._die(error)
 
-    async def _stop(
-        self,
-        apps: list[faust.App],
-        starts: list[asyncio.Task[None]],
-        tasks: list[asyncio.Task[None]],
-        stops: list[Callable[[], Awaitable[object]]],
-    ) -> None:
+    async def _stop_apps(self, apps: list[faust.App], starts: list[asyncio.Task[None]]) -> None:
         log.info("stopping: finishing what is under way")
-        for task in tasks:
-            task.cancel()
         try:
             async with asyncio.timeout(_STOP_WITHIN_S):
                 # Faust commits what was acknowledged; what is not done by then is read again by the next worker.
@@ -185,17 +233,6 @@ class Worker:
             log.warning("did not finish within %g s; what is left is done again by the next worker", _STOP_WITHIN_S)
         for start in starts:
             start.cancel()
-        for stop in stops:
-            await stop()
-        for _, reader, _ in self._readers:
-            await reader.stop()
-
-    async def _read_offsets_of(self, topic: str, partitions: int, service: ScorerService | MonitorService) -> None:
-        reader = OffsetReader(
-            aiokafka_options(self._settings.kafka), group=service.group, topic=topic, partitions=partitions
-        )
-        await reader.start()
-        self._readers.append((topic, reader, lambda: service.assigned))
 
     async def _watch(self) -> None:
         """Beat, show the lag, and end the process if it stands still while records wait."""
@@ -205,6 +242,7 @@ class Worker:
             for topic, reader, assigned in self._readers:
                 try:
                     positions = await reader.read()
+                    self._answered_s = time.monotonic()
                 except (KafkaError, OSError) as error:
                     log.warning("cannot read the offsets of %s: %r", topic, error)
                     continue
@@ -222,6 +260,9 @@ class Worker:
     def _why_not_ready(self) -> str | None:
         if self._stopping.is_set():
             return "stopping"
+        silent_s = time.monotonic() - self._answered_s
+        if silent_s > _SILENT_S:
+            return f"Kafka has not answered for {silent_s:.0f} s"
         if self._role in ("all", "monitor") and not (self._monitor is not None and self._monitor.is_ready):
             return "the monitor has no partitions yet, or is recovering its state"
         if self._role in ("all", "scorer") and not (self._scorer is not None and self._scorer.is_ready):
@@ -242,15 +283,13 @@ class Worker:
 
 
 def run_worker(settings: Settings, role: Role, *, console: Console | None = None) -> None:
-    """Run a worker in this process until it is told to stop."""
-    settings.worker.data_dir.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        level=settings.worker.log_level,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    for chatty in ("aiokafka", "faust", "mode", "kafka"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    """Run a worker in this process until it is told to stop. Raises what `Worker.run` does, and ConfigError."""
+    try:
+        settings.worker.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        msg = f"cannot make worker.data_dir {settings.worker.data_dir}: {error.strerror}"
+        raise ConfigError(msg) from error
+    logs.set_up(settings.worker.log_level)
     asyncio.run(_run(settings, role, console))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge
 
-Outcome = Literal["delivered", "failed", "duplicate"]
+Outcome = Literal["delivered", "failed", "duplicate", "stale"]
 """`failed`: the receiver refused it for good, or every attempt failed. `duplicate`: this transition had been
 delivered before."""
 

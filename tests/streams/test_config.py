@@ -277,3 +277,8 @@ def test_nothing_but_what_was_given_is_read(load: Load, monkeypatch: pytest.Monk
     monkeypatch.setenv("SQUALL_TOPICS__PREFIX", "from-the-process")
     assert load().topics.prefix == "squall"
     assert load_settings().topics.prefix == "from-the-process"
+
+
+def test_a_masked_secret_is_not_taken_for_the_secret(load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"'kafka\.sasl_password' is \*+, which stands for a secret"):
+        load("kafka: {sasl_password: '**********'}")

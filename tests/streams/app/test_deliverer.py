@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -258,6 +259,20 @@ async def test_nobody_is_called_for_pending_and_inactive_and_their_offsets_go_on
         await until(lambda: receiver.taken, "the firing one arrives")
     assert receiver.taken == ["b-0"]
     assert await committed(settings_with_topics) == 3
+
+
+async def test_a_receiver_that_is_switched_on_today_is_not_told_of_the_alerts_of_last_week(
+    settings_with_topics: Settings,
+) -> None:
+    before = counted("list", "stale")
+    await publish(settings_with_topics, alert("old"), alert("older"))
+    sink = ListSink()
+    async with running(
+        loop_for(settings_with_topics, sink, "list", stale_after_s=60.0, now=lambda: time.time() + 120.0)
+    ):
+        await until(lambda: counted("list", "stale") == before + 2, "both are passed over")
+    assert sink.alerts == []
+    assert await committed(settings_with_topics, "list") == 2
 
 
 async def test_a_batch_is_delivered_in_the_order_in_which_it_happened(settings_with_topics: Settings) -> None:
