@@ -7,7 +7,6 @@ this memory has forgotten; and so it may be one per process, lost at a restart, 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -45,19 +44,6 @@ class SeenMessages:
     def __contains__(self, message_id: str) -> bool:
         seen_at = self._seen.get(_digest(message_id))
         return seen_at is not None and seen_at >= self._newest - self._horizon_s
-
-    def fresh(self, message_ids: Iterable[str]) -> list[int]:
-        """Positions of the ids that are neither remembered nor a repeat of an earlier one in the same batch.
-
-        Nothing is remembered by asking.
-        """
-        batch: set[str] = set()
-        positions = []
-        for position, message_id in enumerate(message_ids):
-            if message_id not in batch and message_id not in self:
-                positions.append(position)
-            batch.add(message_id)
-        return positions
 
     def remember(self, message_id: str, event_time: datetime) -> None:
         """Remember that a message is done.

@@ -17,7 +17,10 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """What was seen in the alert's window."""
+    """What was seen in the alert's window: since the onset, or in the window that a threshold rule tests.
+
+    Messages, sources and authors are counted since the onset in both cases.
+    """
 
     share: float
     """Mean P(negative) over the effective votes, 0 to 1."""

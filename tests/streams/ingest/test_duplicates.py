@@ -27,14 +27,9 @@ def test_a_remembered_message_is_found_again() -> None:
 
 def test_asking_remembers_nothing_so_that_a_failed_batch_can_be_read_again() -> None:
     seen = SeenMessages()
-    assert seen.fresh(["a", "b"]) == [0, 1]
-    assert seen.fresh(["a", "b"]) == [0, 1]
-
-
-def test_a_repeat_within_a_batch_and_one_of_an_earlier_batch_are_not_fresh() -> None:
-    seen = SeenMessages()
-    seen.remember("a", at(0))
-    assert seen.fresh(["a", "b", "b", "c", "a"]) == [1, 3]
+    assert "a" not in seen
+    assert "a" not in seen
+    assert len(seen) == 0
 
 
 def test_an_id_is_forgotten_when_event_time_has_passed_the_horizon() -> None:
