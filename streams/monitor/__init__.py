@@ -5,7 +5,8 @@ alert transitions; its state can be saved and restored key by key. The Faust age
 call this one object, which is what makes their answers the same.
 """
 
+from streams.monitor.entity import ClosedBin
 from streams.monitor.partition import MonitorOptions, PartitionMonitor
 from streams.monitor.rules import Rule, RuleSet, default_rules, load_rules
 
-__all__ = ["MonitorOptions", "PartitionMonitor", "Rule", "RuleSet", "default_rules", "load_rules"]
+__all__ = ["ClosedBin", "MonitorOptions", "PartitionMonitor", "Rule", "RuleSet", "default_rules", "load_rules"]

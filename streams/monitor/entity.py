@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import Ballot, Reading, after_end, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
@@ -16,6 +18,21 @@ from streams.monitor.state import EntityState, RuleState, Run, Vote
 from streams.records import Alert, AlertState, Evidence
 
 
+class ClosedBin(NamedTuple):
+    """What a bin of an entity held, for whoever draws a timeline."""
+
+    entity: str
+    start_ms: int
+    mentions: int
+    """All of them, copies included."""
+    votes: int
+    """Those that counted."""
+    negative: float
+    """Sum of P(negative) over the votes."""
+    baselines: dict[str, BaselineState]
+    """By rule, as they are after the bin; to be read, not kept: they go on changing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What all entities of a monitor share."""
@@ -24,6 +41,8 @@ class Context:
     squall_version: str
     names: Mapping[str, str] = field(default_factory=dict)
     """Display names by entity, for people; an entity without one goes by its symbol."""
+    on_bin: Callable[[ClosedBin], None] | None = None
+    """Told of every bin that has closed."""
 
 
 def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> list[Alert]:
@@ -49,6 +68,11 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     for rule in context.rules:
         memory = state.rules.setdefault(rule.alert, RuleState(rule_version=rule.version))
         alerts += _apply(rule, memory, state.entity, context, ballots, start_ms, late)
+    if context.on_bin is not None:
+        counted = [ballot.vote.negative for ballot in ballots if ballot.counts]
+        baselines = {name: memory.baseline for name, memory in state.rules.items()}
+        total = math.fsum(counted)
+        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(counted), total, baselines))
     return alerts
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -23,7 +23,7 @@ import msgspec
 from streams.monitor.bins import BIN_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
-from streams.monitor.entity import Context, close_bin
+from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.rules import RuleSet
 from streams.monitor.state import EntityState, Vote, decode_state, encode_state
@@ -78,6 +78,7 @@ class PartitionMonitor:
         rules: the rules in force.
         options: lateness, horizon and caps.
         names: display names by entity.
+        on_bin: told of every bin that has closed.
     """
 
     def __init__(
@@ -87,10 +88,13 @@ class PartitionMonitor:
         options: MonitorOptions | None = None,
         *,
         names: Mapping[str, str] | None = None,
+        on_bin: Callable[[ClosedBin], None] | None = None,
     ) -> None:
         self._partition = partition
         self._options = options or MonitorOptions()
-        self._context = Context(rules=rules.rules, squall_version=self._options.squall_version, names=names or {})
+        self._context = Context(
+            rules=rules.rules, squall_version=self._options.squall_version, names=names or {}, on_bin=on_bin
+        )
         self._clock = ClockState()
         self._clock_changed = False
         self._entities: dict[str, EntityState] = {}
