@@ -36,11 +36,6 @@ class OrderedPipeline:
             self._tasks = [asyncio.create_task(self._run(number)) for number in range(len(self._steps))]
         await self._queues[0].put(batch)
 
-    async def drain(self) -> None:
-        """Wait until every batch is through."""
-        for queue in self._queues:
-            await queue.join()
-
     async def stop(self) -> None:
         """Stop at once; what is under way is dropped, unacknowledged."""
         for task in self._tasks:
@@ -53,9 +48,9 @@ class OrderedPipeline:
         following = self._queues[number + 1] if number + 1 < len(self._queues) else None
         while True:
             batch = await queue.get()
+            if self._failed:
+                continue
             try:
-                if self._failed:
-                    continue
                 result = await self._steps[number](batch)
                 if following is not None:
                     await following.put(result)
@@ -65,5 +60,3 @@ class OrderedPipeline:
                 if not self._failed:
                     self._failed = True
                     self._on_failure(error)
-            finally:
-                queue.task_done()
