@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from kafka import KafkaProducer
-from kafka.codec import has_lz4
 from kafka.errors import KafkaError
 
 from streams.errors import BrokerError, InputError
@@ -99,7 +98,7 @@ def kafka_producer(options: Mapping[str, Any]) -> Producer:
                 "enable_idempotence": True,
                 "linger_ms": 20,
                 "batch_size": 262_144,
-                "compression_type": "lz4" if has_lz4() else None,
+                "compression_type": "lz4",  # its library is a dependency: where it is missing, that is an error
                 # A topic that the broker makes up has one partition and keeps its records for a week.
                 "allow_auto_create_topics": False,
                 "max_block_ms": 10_000,
