@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kafka import KafkaProducer
@@ -18,7 +18,7 @@ from streams.errors import BrokerError, InputError
 from streams.ingest.decode import Limits, message_id
 from streams.ingest.publish import Publisher
 from streams.ingest.readers import read_rows
-from streams.ingest.rows import message_from_row
+from streams.ingest.rows import NEEDED, check_columns, message_from_row
 from streams.records import Message
 
 DAYS_WITHIN_S = 24.0
@@ -181,27 +181,39 @@ class OwnMessages:
 
 
 def read_files(
-    files: Sequence[Path], settings: Settings, *, columns: Mapping[str, str], assume_utc: bool
+    files: Sequence[Path],
+    settings: Settings,
+    *,
+    columns: Mapping[str, str],
+    assume_utc: bool,
+    now: datetime | None = None,
 ) -> OwnMessages:
     """Read files whole and put their messages in order of time: an export often begins with the newest.
 
     Args:
         files: CSV, TSV, JSON lines or Parquet.
-        settings: for the bounds of a message.
+        settings: for the bounds of a message: what the worker would refuse is a bad row here.
         columns: field of a message to column, where it has an unusual name.
         assume_utc: take times without an offset as UTC.
+        now: the time that `ingest.max_future_s` counts from, with an offset; the clock's if None.
 
     Raises:
-        InputError: a file cannot be read at all.
+        InputError: a file cannot be read at all, has no columns (text lines), or lacks one that a message needs.
     """
-    limits = Limits(max_bytes=settings.ingest.max_bytes, oldest=settings.ingest.oldest)
+    ingest = settings.ingest
+    limits = Limits(max_bytes=ingest.max_bytes, oldest=ingest.oldest, max_future_s=ingest.max_future_s)
+    started = datetime.now(UTC) if now is None else now
+
+    def on_header(header: list[str]) -> None:
+        check_columns(header, columns, NEEDED)
+
     messages, bad = [], []
     for path in files:
         source = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
-        for row in read_rows(path):
+        for row in read_rows(path, with_columns=True, on_header=on_header):
             try:
                 message = message_from_row(
-                    row, default_source=source, columns=columns, assume_utc=assume_utc, limits=limits
+                    row, default_source=source, columns=columns, assume_utc=assume_utc, limits=limits, now=started
                 )
             except InputError as error:
                 bad.append(f"{path}: {error}")
