@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         settings._uses_local_broker = True
         return settings
 
+    def _with_address_of_worker(self) -> Settings:
+        """Let the address that receivers are told follow the worker's port, where no address was named."""
+        url = f"http://127.0.0.1:{self.worker.port}"
+        return self.model_copy(update={"delivery": self.delivery.model_copy(update={"external_url": url})})
+
 
 def keys() -> Iterator[tuple[str, str, Any, str]]:
     """Yield (dotted key, variable, default, help) for every setting."""
@@ -145,6 +150,8 @@ def load_settings(file: Path | None = None, *, environ: Mapping[str, str] | None
         settings = Settings.model_validate(_merge(values, overrides))
     except ValidationError as error:
         raise ConfigError(_explain(error, path if values else None, overrides)) from None
+    if "external_url" not in settings.delivery.model_fields_set:
+        settings = settings._with_address_of_worker()
     named_cluster = "bootstrap_servers" in settings.kafka.model_fields_set
     return settings if named_cluster else settings._with_local_broker()
 

@@ -240,7 +240,8 @@ class DeliverySettings(_Section):
     webhook_timeout_s: float = Field(10.0, gt=0, le=60)
     """Longest wait for the receiver's answer."""
     external_url: str = "http://127.0.0.1:6066"
-    """Address of this Squall in the webhook's `externalURL`."""
+    """Address of this Squall in the webhook's `externalURL`. Unset: the loopback address at worker.port; name it where
+    receivers run elsewhere, or where worker.port is 0."""
 
     @field_validator("webhook_url")
     @classmethod

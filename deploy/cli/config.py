@@ -76,6 +76,8 @@ def commented(current: Settings, where: Mapping[str, str]) -> str:
             source = where.get(key, "default")
             if key == "kafka.bootstrap_servers" and current.uses_local_broker:
                 source = "the local broker: broker.port"
+            if key == "delivery.external_url" and key not in where:
+                source = "this worker: worker.port"
             lines += [f"  # {line}" for line in _wrapped(helps[key])]
             lines += [f"  {name}: {_inline(value)}  # {source}"]
     return "\n".join(lines) + "\n"

@@ -190,6 +190,26 @@ def test_other_keys_of_the_cluster_do_not_name_one(load: Load) -> None:
     assert load("kafka: {sasl_username: a}\nbroker: {port: 5}").kafka.bootstrap_servers == ("127.0.0.1:5",)
 
 
+def test_the_address_that_receivers_are_told_follows_the_workers_port(load: Load) -> None:
+    assert load().delivery.external_url == "http://127.0.0.1:6066"
+    assert load("worker: {port: 7000}").delivery.external_url == "http://127.0.0.1:7000"
+    assert load("worker: {port: 7000}", SQUALL_WORKER__PORT="7001").delivery.external_url == "http://127.0.0.1:7001"
+    assert load("worker: {port: 7000}\ndelivery: {terminal: false}").delivery.external_url.endswith(":7000")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:6066", "https://squall.example"])
+def test_an_address_that_is_named_stays_even_if_it_is_the_default(load: Load, url: str) -> None:
+    assert load(f"worker: {{port: 7000}}\ndelivery: {{external_url: '{url}'}}").delivery.external_url == url
+    assert load("worker: {port: 7000}", SQUALL_DELIVERY__EXTERNAL_URL=url).delivery.external_url == url
+
+
+def test_the_address_of_the_worker_leaves_all_else_of_the_delivery_as_it_was(load: Load) -> None:
+    settings = load("worker: {port: 7000}\ndelivery: {webhook_timeout_s: 3, webhook_url: 'https://desk.example'}")
+    assert settings.delivery.webhook_timeout_s == 3
+    assert settings.delivery.webhook_url == SecretStr("https://desk.example")
+    assert settings.uses_local_broker
+
+
 @pytest.mark.parametrize("missing", ["SQUALL_KAFKA__SASL_USERNAME", "SQUALL_KAFKA__SASL_PASSWORD"])
 def test_sasl_needs_a_user_and_a_password(load: Load, missing: str) -> None:
     variables = {name: value for name, value in SASL.items() if name != missing}

@@ -56,6 +56,13 @@ def test_a_value_names_the_file_or_the_variable_it_comes_from(tmp_path: Path) ->
     assert line_of(shown, "message_partitions") == "message_partitions: 16  # SQUALL_TOPICS__MESSAGE_PARTITIONS"
 
 
+def test_the_address_that_receivers_are_told_names_the_port_it_follows() -> None:
+    shown = run("config", "show", SQUALL_WORKER__PORT="7000").stdout
+    assert line_of(shown, "external_url") == "external_url: http://127.0.0.1:7000  # this worker: worker.port"
+    shown = run("config", "show", SQUALL_DELIVERY__EXTERNAL_URL="https://squall.example").stdout
+    assert line_of(shown, "external_url") == "external_url: https://squall.example  # SQUALL_DELIVERY__EXTERNAL_URL"
+
+
 def test_the_file_of_the_folder_is_found_without_being_named(tmp_path: Path) -> None:
     (tmp_path / "squall.yaml").write_text("broker: {port: 19092}\n", encoding="utf-8")
     shown = run("config", "show").stdout
