@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from enum import StrEnum
 from typing import Annotated
 
@@ -27,6 +28,13 @@ def worker(
 
     Needs Kafka (`squall broker start`, or kafka.bootstrap_servers) and its topics (`squall topics create`).
     """
+    from streams.app import logs
+    from streams.app.folders import open_to_others
     from streams.app.worker import run_worker
 
-    run_worker(settings(), role.value)
+    current = settings()
+    logs.set_up(current.worker.log_level)
+    remark = open_to_others(current.worker.data_dir)
+    if remark is not None:
+        logging.getLogger("squall.worker").warning("worker.data_dir %s", remark)
+    run_worker(current, role.value)
