@@ -1,0 +1,79 @@
+"""What a rule does, in one sentence that a risk manager can check. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import get_args
+
+from streams.deliver.words import percent, plural, span
+from streams.monitor import Rule
+from streams.monitor.rules import duration_ms
+from streams.records import Severity
+
+_ORDER: tuple[Severity, ...] = get_args(Severity)
+
+
+def rule_sentence(rule: Rule) -> str:
+    """Return when a rule fires, on how much, how grave that is and when it is over.
+
+    Args:
+        rule: a valid rule.
+    """
+    fires = _surge(rule) if rule.is_e_detector else _threshold(rule)
+    sources = plural(rule.min_support.sources, "source")
+    support = f"{plural(rule.min_support.stories, 'story', 'stories')} from {sources}"
+    held = f"after {_span(rule.for_)} in which" if duration_ms(rule.for_) else "when"
+    return f"Fires {held} {fires}, on at least {support}; {_severities(rule)}; {_end(rule)}; {_cooldown(rule)}."
+
+
+def _surge(rule: Rule) -> str:
+    rise = f"more than {_points(rule.margin)} above what is usual for it"
+    if rule.effect_min > rule.margin:
+        rise += f" (and is seen {_points(rule.effect_min)} above)"
+    return (
+        f"a company's share of negative stories is {rise}, with evidence that comes by chance at most once in "
+        f"{_span(rule.fire.arl or '30d')} of its activity"
+    )
+
+
+def _threshold(rule: Rule) -> str:
+    share = percent(rule.fire.gte if rule.fire.gte is not None else 1.0)
+    rise = f" and at least {_points(rule.effect_min)} above what is usual for it" if rule.effect_min else ""
+    return f"a company's share of negative stories over {_span(rule.window)} is at least {share}{rise}"
+
+
+def _severities(rule: Rule) -> str:
+    named = sorted(rule.severity.items(), key=lambda step: _ORDER.index(step[0]))
+    words = []
+    for number, (severity, need) in enumerate(named):
+        needs = [f"{_points(need.effect)} above the usual"] if need.effect else []
+        needs += [f"{plural(need.stories, 'story', 'stories')}"] if need.stories else []
+        # The lowest step is what an alert has where none is reached, whatever that step asks for.
+        words.append(severity if not number or not needs else f"{severity} from {' and '.join(needs)}")
+    return ", ".join(words)
+
+
+def _end(rule: Rule) -> str:
+    if rule.is_e_detector:
+        calm = f"the share has been within {_points(rule.resolve.margin)} of the usual"
+    else:
+        lower = rule.resolve.lt if rule.resolve.lt is not None else rule.fire.gte
+        calm = f"the share has been below {percent(lower if lower is not None else 1.0)}"
+    kept = f" for {_span(rule.keep_firing_for)}" if duration_ms(rule.keep_firing_for) else ""
+    return f"over when {calm}{kept}"
+
+
+def _cooldown(rule: Rule) -> str:
+    if not duration_ms(rule.cooldown.for_):
+        return "may fire again at once"
+    unless = " unless its severity rises" if rule.cooldown.unless == "severity_increases" else ""
+    return f"fires once in {_span(rule.cooldown.for_)}{unless}"
+
+
+def _points(share: float) -> str:
+    points = f"{100 * share:.3g}"
+    return f"{points} point" if points == "1" else f"{points} points"
+
+
+def _span(duration: str) -> str:
+    return span(timedelta(milliseconds=duration_ms(duration)))

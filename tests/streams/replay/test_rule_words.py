@@ -1,0 +1,49 @@
+"""A rule in one sentence."""
+
+from __future__ import annotations
+
+import yaml
+
+from streams.monitor import default_rules
+from streams.monitor.rules import parse_rules
+from streams.replay.rule_words import rule_sentence
+
+
+def sentence(**keys: object) -> str:
+    text = yaml.safe_dump({"rules": [{"alert": "Invented", **keys}]})
+    return rule_sentence(parse_rules(text, name="invented.yaml").rules[0])
+
+
+def test_the_shipped_rules_are_told_in_full() -> None:
+    surge, high = map(rule_sentence, default_rules().rules)
+    assert surge == (
+        "Fires when a company's share of negative stories is more than 12 points above what is usual for it, with "
+        "evidence that comes by chance at most once in 30 days of its activity, on at least 4 stories from 2 sources; "
+        "warning, critical from 35 points above the usual and 15 stories; over when the share has been within 6 points "
+        "of the usual for 30 minutes; fires once in 12 hours unless its severity rises."
+    )
+    assert high == (
+        "Fires after 10 minutes in which a company's share of negative stories over 60 minutes is at least 75 % and at "
+        "least 25 points above what is usual for it, on at least 25 stories from 4 sources; info; over when the share "
+        "has been below 50 % for 30 minutes; fires once in 12 hours."
+    )
+
+
+def test_what_a_rule_does_not_ask_for_is_not_said() -> None:
+    told = sentence(
+        type="threshold", fire={"gte": 0.6}, effect_min=0, keep_firing_for="0m", cooldown={"for": "0m"}, window="1d"
+    )
+    assert "over 1 day is at least 60 %, on at least 3 stories" in told
+    assert told.endswith("over when the share has been below 60 %; may fire again at once.")
+
+
+def test_a_rise_that_must_be_seen_beyond_the_margin_is_said() -> None:
+    told = sentence(type="spike", fire={"arl": "7d"}, margin=0.08, effect_min=0.2)
+    assert "more than 8 points above what is usual for it (and is seen 20 points above)" in told
+    assert "once in 7 days" in told
+
+
+def test_severities_stand_from_low_to_high() -> None:
+    steps = {"critical": {"effect": 0.4}, "info": {"stories": 3}, "warning": {"effect": 0.01}}
+    told = sentence(type="spike", fire={"arl": "7d"}, severity=steps)
+    assert "; info, warning from 1 point above the usual, critical from 40 points above the usual; " in told
