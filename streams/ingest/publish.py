@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from streams.errors import BrokerError, InputError
 from streams.ingest.marks import FeedMarker
+from streams.ingest.pace import Pace
 from streams.records import FEED_MARK_KEY, Message, encode
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ class Publisher:
             raise ValueError(msg)
         started = self._clock()
         acknowledged_before = self._acknowledged
-        pace = _Pace(speed, started)
+        pace = Pace(speed, started)
         tally = _Tally(on_bad)
         marker = FeedMarker()
         latest = datetime.now(UTC) + _LATEST_AFTER_NOW
@@ -357,22 +358,3 @@ class _Tally:
             last=self.last,
             seconds=seconds,
         )
-
-
-class _Pace:
-    """When a message is due, counted from the first one."""
-
-    def __init__(self, speed: float | None, started: float) -> None:
-        self._speed = speed
-        self._started = started
-        self._origin: datetime | None = None
-
-    def delay_s(self, event_time: datetime, now: float) -> float:
-        """Seconds until the message is due; not above 0 if it is due already."""
-        if self._speed is None:
-            return 0.0
-        if self._origin is None:
-            self._origin = event_time
-            self._started = now
-        due = self._started + (event_time - self._origin).total_seconds() / self._speed
-        return due - now
