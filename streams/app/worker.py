@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from models.prediction import Scorer
-from streams import __version__
 from streams.app import logs, metrics
 from streams.app.apps import log
 from streams.app.deliverer import DeliveryLoop
@@ -27,14 +26,12 @@ from streams.app.offsets import OffsetReader, Position
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
-from streams.assembly import company_names, entity_table, rules_in_force
+from streams.assembly import company_names, rules_in_force
 from streams.config import Settings
 from streams.deliver import AlertSink, sinks
 from streams.errors import BrokerError, ConfigError
-from streams.ingest.decode import Limits
-from streams.ingest.entities import Linker, load_watchlist
-from streams.ingest.redact import Redactor
-from streams.scoring import ScoringStage, StageOptions
+from streams.scoring import ScoringStage
+from streams.scoring.build import make_linker, make_stage
 from streams.topics import require_topics
 
 Role = Literal["all", "scorer", "monitor"]
@@ -53,36 +50,6 @@ def load_scorer(settings: Settings) -> Scorer:
 
     options = settings.classifier
     return Classifier.load(options.model, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch)
-
-
-def make_linker(settings: Settings) -> Linker:
-    """Build the entity linker. Raises InputError for a table or watch list that cannot be used."""
-    watchlists = [load_watchlist(path) for path in settings.entities.watchlists]
-    return Linker(entity_table(settings), watchlists=watchlists)
-
-
-def make_stage(settings: Settings, scorer: Scorer, linker: Linker | None = None) -> ScoringStage:
-    """Build the scoring stage of these settings."""
-    ingest = settings.ingest
-    return ScoringStage(
-        scorer,
-        linker or make_linker(settings),
-        Redactor(emails=ingest.redact_emails, phones=ingest.redact_phones, handles=ingest.redact_handles),
-        StageOptions(
-            limits=Limits(
-                max_bytes=ingest.max_bytes,
-                oldest=ingest.oldest,
-                max_future_s=ingest.max_future_s,
-                future_skew_s=ingest.future_skew_s,
-            ),
-            topic=settings.topics.messages,
-            refused_by=f"squall {__version__}",
-            min_relevance=settings.entities.min_relevance,
-            mention_text_chars=ingest.mention_text_chars,
-            pseudonymous_authors=ingest.redact_handles,
-            duplicate_horizon_s=ingest.duplicate_horizon_s,
-        ),
-    )
 
 
 class Worker:

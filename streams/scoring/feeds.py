@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from streams.records import FeedMark, Progress
 
 LIVE_WITHIN = timedelta(minutes=10)
@@ -33,6 +35,9 @@ class _Partition:
     """Historical feeds that have begun here and not ended."""
 
 
+_snapshots = msgspec.json.Decoder(dict[int, _Partition])
+
+
 class FeedClock:
     """Watches the message partitions that this process reads.
 
@@ -49,6 +54,14 @@ class FeedClock:
     def assign(self, partitions: set[int]) -> None:
         """Take note of which partitions are this process's to watch now."""
         self._partitions = {p: self._partitions.get(p, _Partition()) for p in sorted(partitions)}
+
+    def snapshot(self) -> bytes:
+        """Return all that it knows of its partitions, as JSON for `restore`."""
+        return msgspec.json.encode(self._partitions)
+
+    def restore(self, snapshot: bytes) -> None:
+        """Go on from a snapshot. Raises msgspec.MsgspecError for bytes that are none."""
+        self._partitions = _snapshots.decode(snapshot)
 
     @property
     def has_idle(self) -> bool:

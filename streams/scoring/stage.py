@@ -111,6 +111,11 @@ class Prepared:
     unlinked: int = 0
     """Good messages that are about no company of the table."""
 
+    @property
+    def texts(self) -> list[str]:
+        """What the classifier is to score."""
+        return [ready.scored_text for ready in self.ready]
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -159,14 +164,7 @@ class ScoringStage:
         Raises:
             Exception: the classifier scores nothing at all: it is broken, and the messages are not to blame.
         """
-        texts = [ready.scored_text for ready in batch.ready]
-        if not texts:
-            return []
-        try:
-            return list(self._scorer.predict(texts))
-        except Exception as error:
-            _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
-        return self._one_by_one(texts)
+        return score_texts(self._scorer, batch.texts)
 
     def finish(self, batch: Prepared, predictions: Sequence[Prediction | Exception], *, scored_at: datetime) -> Outcome:
         """Make the mentions of a scored batch."""
@@ -182,7 +180,11 @@ class ScoringStage:
     def delivered(self, batch: Prepared) -> None:
         """Remember a batch's messages, now that all that follows from them is on Kafka."""
         for ready in batch.ready:
-            self._seen.remember(ready.message_id, ready.message.published_at)
+            self.remember(ready.message_id, ready.message.published_at)
+
+    def remember(self, message_id: str, published_at: datetime) -> None:
+        """Remember a message that was delivered before this stage was made, as by the process that it goes on for."""
+        self._seen.remember(message_id, published_at)
 
     def _mark(self, record: RawRecord) -> FeedMark:
         """Decode a feed mark, within the bounds of a message's time: one from far ahead would close every bin."""
@@ -270,27 +272,6 @@ class ScoringStage:
             for link in ready.links
         ]
 
-    def _one_by_one(self, texts: Sequence[str]) -> list[Prediction | Exception]:
-        results: list[Prediction | Exception] = []
-        last: Exception | None = None
-        for text in texts:
-            try:
-                results.append(self._scorer.predict([text])[0])
-            except Exception as error:
-                results.append(error)
-                last = error
-        if last is not None and all(isinstance(result, Exception) for result in results) and not self._works():
-            raise last
-        return results
-
-    def _works(self) -> bool:
-        try:
-            self._scorer.predict(["The company reported its results."])
-        except Exception:
-            _log.exception("the classifier scores not even a plain sentence")
-            return False
-        return True
-
     def _refused(self, record: RawRecord, reason: str, detail: str) -> DeadLetter:
         return DeadLetter(
             value=record.value,
@@ -304,7 +285,44 @@ class ScoringStage:
         )
 
 
-def _likeliest_topics(prediction: Prediction) -> dict[str, float]:
+def score_texts(scorer: Scorer, texts: Sequence[str]) -> list[Prediction | Exception]:
+    """Score texts; one that the classifier cannot score gets its error, and the others their scores.
 
+    Raises:
+        Exception: the classifier scores nothing at all: it is broken, and the texts are not to blame.
+    """
+    if not texts:
+        return []
+    try:
+        return list(scorer.predict(texts))
+    except Exception as error:
+        _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
+    return _one_by_one(scorer, texts)
+
+
+def _one_by_one(scorer: Scorer, texts: Sequence[str]) -> list[Prediction | Exception]:
+    results: list[Prediction | Exception] = []
+    last: Exception | None = None
+    for text in texts:
+        try:
+            results.append(scorer.predict([text])[0])
+        except Exception as error:
+            results.append(error)
+            last = error
+    if last is not None and all(isinstance(result, Exception) for result in results) and not _works(scorer):
+        raise last
+    return results
+
+
+def _works(scorer: Scorer) -> bool:
+    try:
+        scorer.predict(["The company reported its results."])
+    except Exception:
+        _log.exception("the classifier scores not even a plain sentence")
+        return False
+    return True
+
+
+def _likeliest_topics(prediction: Prediction) -> dict[str, float]:
     ranked = sorted(zip(TOPIC_IDS, prediction.topics, strict=True), key=lambda pair: (-pair[1], pair[0]))
     return {name: probability for name, probability in ranked[:TOPICS_KEPT] if probability >= _TOPIC_FLOOR}

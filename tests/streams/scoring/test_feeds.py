@@ -191,3 +191,20 @@ def test_a_partition_that_moved_away_is_forgotten_and_one_that_stayed_is_not() -
     told = feeds.tick(NOW, IDLE_S, NOTHING)
     assert [item.partition for item in told] == [1, 2]
     assert all(item.partitions == 4 for item in told)
+
+
+def test_a_clock_that_goes_on_from_a_snapshot_says_what_the_first_one_would_have_said() -> None:
+    first = clock(0, 1)
+    live(first, NOW)
+    first.marked(1, FeedMark(feed="history", event_time=NOW - timedelta(days=3)))
+    told = first.advanced()
+    first.tick(NOW, 100.0, NOTHING)
+    second = clock()
+    second.restore(first.snapshot())
+    assert second.advanced() == [] != told
+    for feeds in (first, second):
+        assert feeds.tick(NOW + timedelta(minutes=5), 200.0, {1}) == [
+            progress(NOW + timedelta(minutes=5), idle=True, partition=0)
+        ]
+        assert [news.partition for news in feeds.wake({0, 1})] == [0]
+    assert first.snapshot() == second.snapshot()
