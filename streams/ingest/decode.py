@@ -110,10 +110,10 @@ class Decoder:
             published_at=published_at,
             text=text,
             title=title,
-            author=_clean(raw.author),
-            url=_clean(raw.url),
-            lang=_clean(raw.lang, max_chars=_MAX_LANG_CHARS),
-            symbols=tuple(symbol for symbol in map(_clean, raw.symbols) if symbol),
+            author=clean_word(raw.author),
+            url=clean_word(raw.url),
+            lang=clean_word(raw.lang, max_chars=_MAX_LANG_CHARS),
+            symbols=tuple(symbol for symbol in map(clean_word, raw.symbols) if symbol),
         )
         return Decoded(message, clamped)
 
@@ -163,8 +163,8 @@ def is_blank(text: str) -> bool:
 
 
 def _text_and_title(raw: Message) -> tuple[str, str | None]:
-    text = _CONTROL_IN_TEXT.sub("", raw.text)
-    title = None if raw.title is None else _CONTROL_IN_TEXT.sub("", raw.title)
+    text = clean_text(raw.text)
+    title = None if raw.title is None else clean_text(raw.title)
     if title is not None and is_blank(title):
         title = None
     if is_blank(text):
@@ -189,7 +189,12 @@ def check_name(reason: str, field: str, value: str, max_chars: int) -> None:
         raise RecordError(reason, f"{field} has the control character U+{ord(found[0]):04X}")
 
 
-def _clean(value: str | None, *, max_chars: int | None = None) -> str | None:
+def clean_text(text: str) -> str:
+    """Take control characters away from a text, which may end up in a terminal; white space stays."""
+    return _CONTROL_IN_TEXT.sub("", text)
+
+
+def clean_word(value: str | None, *, max_chars: int | None = None) -> str | None:
     """Take control characters and outer white space away; None for what is then empty or overlong."""
     if value is None:
         return None

@@ -77,10 +77,7 @@ def read_rows(
             the first `next`, for a file that breaks off in the middle where it does.
     """
     kind = ".txt" if text_lines else _kind(path, with_columns)
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, name the files in it")
+    _require_file(path)
     if kind in _PARQUET:
         yield from _parquet_rows(path, on_header)
         return
@@ -92,6 +89,31 @@ def read_rows(
         else:
             _tell_header(on_header, ["text"], f"{path}: text lines")
             yield from _text_rows(file)
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a text file as bytes, unpacked, each with its number from 1; those of white space are left out.
+
+    Raises:
+        InputError: the file is missing, not readable, or corrupt, at the first `next` or where it breaks off.
+    """
+    _require_file(path)
+    with _opened(path) as file:
+        yield from _numbered(file)
+
+
+def has_columns(path: Path) -> bool:
+    """Whether the name is that of a file with columns, which `read_rows` reads."""
+    try:
+        _kind(path, with_columns=True)
+    except InputError:
+        return False
+    return True
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether the name is that of a file of JSON lines."""
+    return has_columns(path) and _kind(path, with_columns=True) in _JSON_LINES
 
 
 def estimated_rows(path: Path) -> int | None:
@@ -106,6 +128,13 @@ def estimated_rows(path: Path) -> int | None:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))
     except (pyarrow.ArrowException, OSError):
         return None  # reading it will say what is wrong
+
+
+def _require_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, name the files in it")
 
 
 def _tell_header(on_header: OnHeader | None, header: list[str], where: str) -> None:
@@ -207,12 +236,16 @@ def _csv_error(error: csv.Error, first: int, last: int) -> str:
     return f"{error}" if first == last else f"{error} (up to line {last})"
 
 
-def _json_rows(file: IO[bytes]) -> Iterator[Row]:
-    decoder = msgspec.json.Decoder()
+def _numbered(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
     for number, raw in enumerate(file, start=1):
         line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-        if not line.strip():
-            continue
+        if line and not line.isspace():
+            yield number, line
+
+
+def _json_rows(file: IO[bytes]) -> Iterator[Row]:
+    decoder = msgspec.json.Decoder()
+    for number, line in _numbered(file):
         try:
             values = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -81,30 +82,49 @@ def message_from_row(
     return message
 
 
-def check_columns(header: Sequence[str], columns: Mapping[str, str], needed: Iterable[tuple[str, ...]]) -> None:
+def check_columns(
+    header: Sequence[str],
+    columns: Mapping[str, str],
+    needed: Iterable[tuple[str, ...]],
+    synonyms: Mapping[str, tuple[str, ...]] = SYNONYMS,
+) -> None:
     """Refuse a file whose header lacks a column, once, before each of its rows is refused for it.
 
     Args:
         header: the names of the columns.
         columns: field of a Message -> column, as named by the user; each must be there.
-        needed: fields, of each group of which one must be there, under a name of `SYNONYMS` or of `columns`.
+        needed: fields, of each group of which one must be there, under a name of `synonyms` or of `columns`.
+        synonyms: field -> column names that are taken for it.
 
     Raises:
-        InputError: a column is missing; it names those that are there and the option to name one.
+        InputError: a column is missing; it names those that are there, one of nearly the name, and the option to
+            name one.
     """
     there = f"the columns are {', '.join(header) or 'none'}"
     for field, column in columns.items():
         if column not in header:
-            raise InputError(f"no column {column!r}, which {_option(field)} names; {there}")
+            alike = difflib.get_close_matches(column, header, n=1)
+            meant = f"; did you mean {alike[0]!r}?" if alike else ""
+            raise InputError(f"no column {column!r}, which {_option(field)} names; {there}{meant}")
     known = {name.lower() for name in header}
     for fields in needed:
-        if not any(field in columns or not known.isdisjoint(SYNONYMS[field]) for field in fields):
+        if not any(field in columns or not known.isdisjoint(synonyms[field]) for field in fields):
             word = "time" if fields[0] == "published_at" else fields[0]
-            raise InputError(f"no column for the {word}; {there}; name one with {_option(fields[0])}")
+            near = _nearest(header, [name for field in fields for name in synonyms[field]])
+            meant = f"; {near!r} may be meant" if near else ""
+            raise InputError(f"no column for the {word}; {there}{meant}; name one with {_option(fields[0])}")
+
+
+def _nearest(header: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column that is most nearly called one of the names."""
+    for column in header:
+        if difflib.get_close_matches(column.lower(), names, n=1, cutoff=0.8):
+            return column
+    return None
 
 
 def _option(field: str) -> str:
-    return "--time-column" if field == "published_at" else f"--{field}-column"
+    return "--time-column" if field == "published_at" else f"--{field.replace('_', '-')}-column"
 
 
 def _check(message: Message, limits: Limits, now: datetime | None) -> None:

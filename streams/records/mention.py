@@ -33,8 +33,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="mention"):
     """One (message, entity) pair with its scores, on `squall.mentions`, keyed by `entity`.
 
-    It has no story: only the monitor sees all mentions of an entity in one order, so it is the monitor that
-    recognises reposts (`streams.monitor.stories`).
+    A scored message has no story: only the monitor sees all mentions of an entity in one order, so it is the monitor
+    that recognises reposts (`streams.monitor.stories`).
     """
 
     message_id: str
@@ -68,6 +68,10 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """`published_at` was in the future and was set to the arrival time plus the allowed skew."""
     watched: bool = False
     """The entity is on a watch list."""
+    story: str | msgspec.UnsetType = msgspec.UNSET
+    """The story that the mention's author says it belongs to: in a replay of scored history, on request
+    (`--trust-stories`). The scorer never sets it, and where it is not set it is not written.
+    """
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

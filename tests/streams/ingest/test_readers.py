@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from streams.errors import InputError
-from streams.ingest.readers import Row, estimated_rows, read_rows
+from streams.ingest.readers import Row, estimated_rows, has_columns, is_json_lines, read_lines, read_rows
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -202,3 +202,20 @@ def test_rows_are_counted_for_the_progress_bar_where_that_is_cheap(tmp_path: Pat
     assert estimated_rows(written(tmp_path, "a.csv", "text\na\nb\n")) == 3
     assert estimated_rows(written(tmp_path, "a.csv.gz", "text\na\nb\n")) is None
     assert estimated_rows(tmp_path / "gone.csv") is None
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.ndjson.gz"])
+def test_lines_come_with_their_numbers_and_without_mark_and_blank_lines(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, name, b'\xef\xbb\xbf{"a":1}\n\n \t\n{"a":2}')
+    assert list(read_lines(path)) == [(1, b'{"a":1}\n'), (4, b'{"a":2}')]
+
+
+def test_a_file_tells_by_its_name_whether_it_has_columns() -> None:
+    assert [
+        name for name in ("a.csv.gz", "a.pq", "a.NDJSON", "a.txt", "a.json", "a", "a.pq.gz") if has_columns(Path(name))
+    ] == [
+        "a.csv.gz",
+        "a.pq",
+        "a.NDJSON",
+    ]
+    assert [name for name in ("a.csv", "a.jsonl.gz", "a.txt") if is_json_lines(Path(name))] == ["a.jsonl.gz"]

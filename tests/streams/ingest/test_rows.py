@@ -216,3 +216,22 @@ def test_what_is_made_of_a_row_the_worker_accepts(values: dict[str, object]) -> 
     except InputError:
         return
     Decoder().decode(encode(made), received_at=T)
+
+
+@pytest.mark.parametrize(
+    ("header", "columns", "expected"),
+    [
+        (
+            ["pubished_at", "text"],
+            {},
+            "the columns are pubished_at, text; 'pubished_at' may be meant",
+        ),
+        (["time", "Conten"], {}, "'Conten' may be meant; name one with --text-column"),
+        (["time", "summary"], {"text": "sumary"}, "the columns are time, summary; did you mean 'summary'\\?"),
+    ],
+)
+def test_a_column_of_nearly_the_right_name_is_offered(
+    header: list[str], columns: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(InputError, match=expected):
+        check_columns(header, columns, (("published_at",), ("text", "title")))

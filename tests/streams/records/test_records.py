@@ -411,3 +411,10 @@ def test_headers_that_say_something_else_are_refused(name: str, value: bytes | N
 def test_a_dead_letter_of_a_newer_schema_is_refused_by_name() -> None:
     with pytest.raises(RecordError, match="newer_schema"):
         DeadLetter.from_headers([*LETTER.headers(), ("squall-schema", b"2")], key=None, value=b"")
+
+
+def test_a_story_is_written_only_where_one_is_given() -> None:
+    assert b"story" not in encode(MENTION)
+    given = msgspec.structs.replace(MENTION, story="wire-7")
+    assert decode_mention(encode(given)) == given
+    assert json.loads(encode(given))["story"] == "wire-7"
