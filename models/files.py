@@ -6,7 +6,8 @@
     weights.safetensors  the whole network, matrices in 8 bits (`models.quantise`)
     MODEL_CARD.md, metrics.json   for people; not read at load
 
-The version is a hash of everything that decides an answer, so an altered file or manifest does not load.
+The version is a hash of everything that decides an answer, so an altered file or manifest does not load. When the
+model was learned (`learned_at`) decides none, and is no part of it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,8 @@ class Manifest:
         files: SHA-256 by file name, for `DECIDING_FILES`.
         base: the encoder that training started from: name and SHA-256 of its weights.
         training_data: one entry per file: name, task, rows, SHA-256.
+        learned_at: when its training began, UTC: nothing later can have been in its labels, and no replay as of an
+            earlier time may use it. None if that is not known.
     """
 
     name: str
@@ -59,6 +63,11 @@ class Manifest:
     topics: tuple[str, ...] = TOPIC_IDS
     text_preparation: int = PREPARATION_VERSION
     format: int = FORMAT
+    learned_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.learned_at is not None and self.learned_at.utcoffset() != timedelta(0):
+            raise ValueError(f"learned_at must be a time in UTC, such as 2026-01-31T12:00:00Z, got {self.learned_at}")
 
     @property
     def model(self) -> ModelId:
@@ -74,8 +83,13 @@ def write_manifest(
     pad_id: int,
     base: Mapping[str, str],
     training_data: Sequence[Mapping[str, Any]],
+    learned_at: datetime | None = None,
 ) -> Manifest:
-    """Write the manifest of a folder whose three deciding files are in place, and return it."""
+    """Write the manifest of a folder whose three deciding files are in place, and return it.
+
+    Raises:
+        ValueError: `learned_at` is not in UTC.
+    """
     files = {file: file_sha256(folder / file) for file in DECIDING_FILES}
     manifest = Manifest(
         name=name,
@@ -85,8 +99,14 @@ def write_manifest(
         files=files,
         base=dict(base),
         training_data=[dict(entry) for entry in training_data],
+        learned_at=learned_at,
     )
-    text = json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+    content = asdict(manifest)
+    if learned_at is None:
+        del content["learned_at"]
+    else:
+        content["learned_at"] = iso_utc(learned_at)
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
 
@@ -97,20 +117,31 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ModelFilesError: something is missing, altered, or made for another version of Squall.
     """
+    manifest = peek_manifest(folder)
+    _check_files(folder, manifest)
+    return manifest
+
+
+def peek_manifest(folder: Path) -> Manifest:
+    """Read the manifest and trust what it says of the other files, as is enough to list models.
+
+    Raises:
+        ModelFilesError: the manifest is missing or made for another version of Squall.
+    """
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        manifest = Manifest(
-            **content | {"sentiments": tuple(content["sentiments"]), "topics": tuple(content["topics"])}
-        )
+        changes: dict[str, Any] = {"sentiments": tuple(content["sentiments"]), "topics": tuple(content["topics"])}
+        if content.get("learned_at") is not None:
+            changes["learned_at"] = datetime.fromisoformat(content["learned_at"])
+        manifest = Manifest(**content | changes)
     except FileNotFoundError:
         raise ModelFilesError(f"{folder} is no model folder: {MANIFEST} is missing; check the path") from None
     except OSError as error:
         raise ModelFilesError(f"{path}: cannot be read ({error.strerror}); check path and permissions") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelFilesError(f"{path}: not a manifest of this Squall ({error}); train or fetch it again") from None
     _check_meaning(path, manifest)
-    _check_files(folder, manifest)
     return manifest
 
 
@@ -166,6 +197,11 @@ def _version(
 ) -> str:
     deciding = [sorted(files.items()), max_length, pad_id, list(sentiments), list(topics), text_preparation]
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def iso_utc(time: datetime) -> str:
+    """Return a time in UTC as ISO 8601 with a Z, to the second where it is whole."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def file_sha256(path: Path) -> str:

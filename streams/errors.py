@@ -7,6 +7,7 @@ SquallError
 ├── RuleError       a rule file is wrong: the message names file:line:column and the key
 ├── BrokerError     Kafka cannot be started or reached: the message says what to install or check
 ├── TopicError      a topic is missing or differs from the design
+├── ReplayError     a replay cannot go on: the message says whether to run it again as it was, or into another folder
 └── DeliveryError   an alert could not be handed to a receiver: retried, then kept and counted
 """
 
@@ -49,6 +50,10 @@ class BrokerError(SquallError):
 
 class TopicError(SquallError):
     """A topic is missing or differs from the design."""
+
+
+class ReplayError(SquallError):
+    """A replay cannot go on."""
 
 
 class DeliveryError(SquallError):

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from models import Classifier
 from models.errors import ModelFilesError
-from models.files import DECIDING_FILES, DEFAULT_MODEL, MANIFEST, WEIGHTS, read_manifest, write_manifest
+from models.files import DECIDING_FILES, DEFAULT_MODEL, MANIFEST, WEIGHTS, peek_manifest, read_manifest, write_manifest
 from models.quantise import dequantise, quantise
 
 
@@ -49,6 +51,10 @@ def test_a_missing_file_is_refused_by_name(folder: Path, file: str) -> None:
         ({"topics": ["only"]}, "topics"),
         ({"files": {}}, "must list"),
         ({"extra": 1}, "not a manifest"),
+        ({"learned_at": "yesterday"}, "not a manifest"),
+        ({"learned_at": 20260101}, "not a manifest"),
+        ({"learned_at": "2026-01-31T12:00:00"}, "learned_at must be a time in UTC"),
+        ({"learned_at": "2026-01-31T12:00:00+02:00"}, "learned_at must be a time in UTC"),
     ],
 )
 def test_an_altered_or_foreign_manifest_is_refused(folder: Path, changes: dict[str, object], words: str) -> None:
@@ -78,6 +84,31 @@ def test_the_version_follows_the_content_and_not_the_name(folder: Path) -> None:
     shorter = write_manifest(folder, name="tiny", max_length=16, pad_id=0, base={}, training_data=[])
     assert same.version == first
     assert shorter.version != first
+
+
+def test_when_it_was_learned_stands_in_the_manifest_and_not_in_the_version(folder: Path) -> None:
+    facts: dict[str, Any] = {"name": "tiny", "max_length": 32, "pad_id": 0, "base": {}, "training_data": []}
+    unknown = write_manifest(folder, **facts)
+    assert "learned_at" not in (folder / MANIFEST).read_text()
+    assert read_manifest(folder).learned_at is None
+    learned_at = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+    known = write_manifest(folder, **facts, learned_at=learned_at)
+    assert json.loads((folder / MANIFEST).read_text())["learned_at"] == "2026-01-31T12:00:00Z"
+    assert read_manifest(folder) == known
+    assert known.learned_at == learned_at
+    assert known.version == unknown.version
+    with pytest.raises(ValueError, match="UTC"):
+        write_manifest(folder, **facts, learned_at=datetime(2026, 1, 31, 12, 0))
+    assert read_manifest(folder) == known
+
+
+def test_a_peek_reads_the_manifest_alone(folder: Path) -> None:
+    expected = read_manifest(folder)
+    (folder / WEIGHTS).unlink()
+    assert peek_manifest(folder) == expected
+    (folder / MANIFEST).write_text("[]")
+    with pytest.raises(ModelFilesError, match="not a manifest"):
+        peek_manifest(folder)
 
 
 def test_the_shipped_folder_is_complete_small_and_free_of_machine_paths() -> None:
