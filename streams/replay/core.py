@@ -57,7 +57,7 @@ def replay_partition(
         except RecordError as error:
             _log.warning("mentions[%d]@%d is passed over: %s", record.partition, record.offset, error)
             continue
-        for alert in monitor.absorb(_only_time(item, entity), record.offset):
+        for alert in monitor.absorb(only_time(item, entity), record.offset):
             if until is None or alert.at <= until:
                 yield alert
         if until_ms is not None and monitor.watermark_ms is not None and monitor.watermark_ms >= until_ms:
@@ -66,7 +66,7 @@ def replay_partition(
             monitor.changes()
 
 
-def _only_time(item: Mention | Progress, entity: str | None) -> Mention | Progress:
+def only_time(item: Mention | Progress, entity: str | None) -> Mention | Progress:
     """Return another entity's mention as what it is to this one: a step of the clock.
 
     `streams.monitor.clock.observe` takes from a mention that its partition has come to its time and is not idle; a

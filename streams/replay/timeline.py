@@ -1,0 +1,121 @@
+"""The timeline of a run: what each hour of a company held, and what was usual then. Pure.
+
+Only hours that may still grow are kept; those that have ended are handed over.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from streams.monitor import ClosedBin, Rule, RuleSet
+from streams.monitor import baseline as baselines
+from streams.monitor.baseline import BaselineState
+from streams.monitor.bins import BIN_MS, HOUR_MS
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+class TimelineRow(NamedTuple):
+    """An hour that has ended; see `streams.replay.results.TimelinePoint`."""
+
+    entity: str
+    at_ms: int
+    mentions: int
+    votes: int
+    negative: float
+    baseline: float | None
+    low: float | None
+    high: float | None
+
+
+class _Hour(msgspec.Struct, array_like=True):
+    """An hour that may still grow."""
+
+    at_ms: int
+    mentions: int = 0
+    votes: int = 0
+    negative: float = 0.0
+    usual_votes: float | None = None
+    """Of the baseline as of the hour's last bin; None if its rule had none."""
+    usual_negative: float = 0.0
+
+
+_decoder = msgspec.msgpack.Decoder(dict[str, _Hour])
+
+
+class Timeline:
+    """Gathers the closed bins of one partition by company and hour.
+
+    Args:
+        rules: the rules in force; the baseline shown is that of the first spike rule, or of the first one.
+        since_ms: bins that end at or before this are left out; None takes all.
+        until_ms: bins that begin after this are left out.
+    """
+
+    def __init__(self, rules: RuleSet, *, since_ms: int | None = None, until_ms: int | None = None) -> None:
+        self._rule = shown_rule(rules)
+        self._since_ms = since_ms
+        self._until_ms = until_ms
+        self._open: dict[str, _Hour] = {}
+        self._ended: list[tuple[str, _Hour]] = []
+
+    def add(self, closed: ClosedBin) -> None:
+        """Take a bin; an entity's bins come in the order of time."""
+        start_ms = closed.start_ms
+        if self._since_ms is not None and start_ms + BIN_MS <= self._since_ms:
+            return
+        if self._until_ms is not None and start_ms > self._until_ms:
+            return
+        entity = closed.entity
+        hour = self._open.get(entity)
+        at_ms = start_ms - start_ms % HOUR_MS
+        if hour is None or hour.at_ms != at_ms:
+            if hour is not None:
+                self._ended.append((entity, hour))
+            hour = self._open[entity] = _Hour(at_ms)
+        hour.mentions += closed.mentions
+        hour.votes += closed.votes
+        hour.negative += closed.negative
+        usual = closed.baselines.get(self._rule.alert)
+        if usual is not None:
+            hour.usual_votes, hour.usual_negative = usual.votes, usual.negative
+
+    def ended(self, watermark_ms: int | None) -> list[TimelineRow]:
+        """Hand over the hours that cannot grow any more, each once.
+
+        Args:
+            watermark_ms: event time up to which all bins are closed; None: no hour grows any more.
+        """
+        if watermark_ms is None:
+            over = list(self._open)
+        else:
+            over = [entity for entity, hour in self._open.items() if hour.at_ms + HOUR_MS <= watermark_ms]
+        self._ended += [(entity, self._open.pop(entity)) for entity in over]
+        rows = [self._row(entity, hour) for entity, hour in self._ended]
+        self._ended.clear()
+        return rows
+
+    def dump(self) -> bytes:
+        """Return the hours that may still grow, for `load`; call it after `ended`."""
+        return _encoder.encode(self._open)
+
+    def load(self, data: bytes) -> None:
+        """Take in what `dump` returned."""
+        self._open = _decoder.decode(data)
+
+    def _row(self, entity: str, hour: _Hour) -> TimelineRow:
+        usual = low = high = None
+        if hour.usual_votes is not None:
+            options = self._rule.baseline
+            state = BaselineState(votes=hour.usual_votes, negative=hour.usual_negative)
+            usual = baselines.share(state, options)
+            # The prior counts as votes, as it does in an alert's evidence.
+            low, high = baselines.interval(usual, state.votes + options.prior_votes)
+        return TimelineRow(entity, hour.at_ms, hour.mentions, hour.votes, hour.negative, usual, low, high)
+
+
+def shown_rule(rules: RuleSet) -> Rule:
+    """Return the rule whose baseline a timeline shows: the first spike rule, or the first one if there is none."""
+    return next((rule for rule in rules.rules if rule.is_e_detector), rules.rules[0])
