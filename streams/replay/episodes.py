@@ -102,14 +102,20 @@ class PerDay:
     """How many alerts fired a day (UTC), over a range of days with and without one."""
 
     days: int
-    mean: float
+    count: int
+    """Alerts in all of them."""
     most: int
     most_on: date | None
     """The first day with so many; None if no alert fired."""
 
+    @property
+    def mean(self) -> float:
+        """Alerts a day."""
+        return self.count / self.days
+
 
 def per_day(found: Sequence[Episode], *, since: datetime, until: datetime) -> PerDay:
-    """Count episodes by the day on which they fired.
+    """Count episodes by the day on which they fired; those that fired before the range are left out.
 
     Args:
         found: the episodes of a run.
@@ -118,10 +124,10 @@ def per_day(found: Sequence[Episode], *, since: datetime, until: datetime) -> Pe
     """
     counts: dict[date, int] = {}
     for episode in found:
-        counts[episode.fired.date()] = counts.get(episode.fired.date(), 0) + 1
-    first = min([since.date(), *counts])
-    last = max([until.date(), *counts])
-    days = (last - first) // timedelta(days=1) + 1
+        if episode.fired >= since:
+            counts[episode.fired.date()] = counts.get(episode.fired.date(), 0) + 1
+    # The bin of the last message may end, and an alert fire, on the day after it.
+    days = (max([until.date(), *counts]) - since.date()) // timedelta(days=1) + 1
     most = max(counts.values(), default=0)
     most_on = min((day for day, count in counts.items() if count == most), default=None)
-    return PerDay(days=days, mean=len(found) / days, most=most, most_on=most_on)
+    return PerDay(days=days, count=sum(counts.values()), most=most, most_on=most_on)

@@ -165,6 +165,13 @@ def test_alerts_a_day_have_a_mean_over_all_days_and_a_most() -> None:
     assert counted.most_on == date(2026, 3, 2)
 
 
+def test_what_fired_before_the_range_is_not_counted_and_the_last_bin_may_end_a_day_later() -> None:
+    day = 24 * 60
+    alerts = incident(day - 30, fired=day - 10, ended=day + 20) + incident(2 * day - 20, fired=2 * day, ended=2 * day)
+    counted = per_day(episodes(alerts).fired, since=minutes(day), until=minutes(2 * day - 1))
+    assert (counted.days, counted.count, counted.most_on) == (2, 1, date(2026, 3, 4))
+
+
 def test_days_without_alerts_have_no_worst_day() -> None:
     counted = per_day([], since=minutes(0), until=minutes(1))
     assert (counted.days, counted.mean, counted.most, counted.most_on) == (1, 0.0, 0, None)
