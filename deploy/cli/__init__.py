@@ -50,6 +50,7 @@ ENTRIES = (
     Entry("bench", "deploy.cli.bench", "app", MODEL, "Measure speed on this machine."),
     Entry("broker", "deploy.cli.broker", "app", KAFKA, "Start, stop and look at a local Kafka broker."),
     Entry("topics", "deploy.cli.topics", "app", KAFKA, "Make the topics, or check that they are as they should be."),
+    Entry("dead-letters", "deploy.cli.dead_letters", "app", KAFKA, "Look at refused records, and send them again."),
     Entry("config", "deploy.cli.config", "app", ABOUT, "Show the settings in force and where each comes from."),
     Entry("version", "deploy.cli.version", "version", ABOUT, "Show the versions of Squall and of what it runs on."),
 )
