@@ -1,0 +1,77 @@
+"""Opens what the command line names: files or Kafka, raw messages or mentions as they were scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streams.config import Settings
+from streams.replay.mention_files import MentionFiles
+from streams.replay.message_files import MessageFiles
+from streams.replay.options import FileOptions, Window
+from streams.replay.source import MentionSource, MessageSource, SourceFacts
+from streams.replay.spec import FileSpec, parse_sources
+
+
+def open_messages(
+    texts: Sequence[str],
+    settings: Settings,
+    *,
+    options: FileOptions | None = None,
+    window: Window | None = None,
+    resume: SourceFacts | None = None,
+) -> MessageSource:
+    """Open raw messages, to be scored again.
+
+    Args:
+        texts: what the user named; see `streams.replay.spec`.
+        settings: the configuration.
+        options: how files are read.
+        window: which part is wanted.
+        resume: what the source was when the run that is to go on began. A Kafka topic has grown since; it is then read
+            as far as it went at that time. The caller compares `facts.identity` with it in any case.
+
+    Raises:
+        InputError: a source is missing, cannot be understood, or holds nothing of the range.
+        BrokerError: Kafka cannot be reached.
+        TopicError: there is no such topic.
+    """
+    spec = parse_sources(texts)
+    if isinstance(spec, FileSpec):
+        return MessageFiles(spec, settings, options=options or FileOptions(), window=window or Window())
+    raise NotImplementedError
+
+
+def open_mentions(
+    texts: Sequence[str],
+    settings: Settings,
+    *,
+    options: FileOptions | None = None,
+    window: Window | None = None,
+    trust_stories: bool = False,
+    resume: SourceFacts | None = None,
+) -> MentionSource:
+    """Open mentions as they were scored.
+
+    Args:
+        texts: what the user named; see `streams.replay.spec`.
+        settings: the configuration.
+        options: how files are read.
+        window: which part is wanted.
+        trust_stories: take the stories that files name.
+        resume: as for `open_messages`.
+
+    Raises:
+        InputError: a source is missing, cannot be understood, or holds nothing of the range.
+        BrokerError: Kafka cannot be reached.
+        TopicError: there is no such topic.
+    """
+    spec = parse_sources(texts)
+    if isinstance(spec, FileSpec):
+        return MentionFiles(
+            spec,
+            settings,
+            options=options or FileOptions(),
+            window=window or Window(),
+            trust_stories=trust_stories,
+        )
+    raise NotImplementedError
