@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -21,52 +21,13 @@ from streams.config import Settings
 from streams.deliver import ListSink, Webhook
 from streams.deliver.sinks import AlertSink
 from streams.errors import DeliveryError
-from streams.records import Alert, Baseline, Evidence, Observed, Quality, encode
-
-AT = datetime(2026, 3, 18, 10, 4, tzinfo=UTC)
-EVIDENCE = Evidence(
-    signal="negative_share",
-    observed=Observed(
-        share=0.6,
-        low=0.5,
-        high=0.7,
-        votes=20.0,
-        messages=30,
-        stories=20,
-        sources=4,
-        authors=18,
-        window_start=AT - timedelta(minutes=60),
-        window_end=AT,
-    ),
-    baseline=Baseline(share=0.2, low=0.1, high=0.3, margin=0.1, votes=300.0, warm=True),
-    e_value=50_000.0,
-    threshold=43_200.0,
-    in_words="by chance, this is rare",
-    onset=AT - timedelta(minutes=20),
-    delay_s=1_200.0,
-    topics={},
-    counterfactual=None,
-    messages=(),
-    quality=Quality(late=0, truncated=0, clamped=0, capped=0, warm=True),
-)
+from streams.records import Alert, encode
+from tests.streams.invented_alert import AT, sample_alert
 
 
 def alert(id_: str, transition: int = 0, *, entity: str = "BRMFD", minute: int = 0, state: Any = "firing") -> Alert:
-    return Alert(
-        id=id_,
-        transition=transition,
-        state=state,
-        severity="warning",
-        rule="negative-surge",
-        rule_version="5f2e",
-        labels={"entity": entity},
-        annotations={},
-        at=AT + timedelta(minutes=minute),
-        starts_at=AT,
-        fired_at=AT,
-        evidence=EVIDENCE,
-        versions={},
-        replay="squall replay",
+    return sample_alert(
+        id=id_, transition=transition, state=state, labels={"entity": entity}, at=AT + timedelta(minutes=minute)
     )
 
 

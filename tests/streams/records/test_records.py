@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,13 @@ from hypothesis import strategies as st
 
 from streams.errors import RecordError
 from streams.records import (
-    Alert,
-    Baseline,
-    Counterfactual,
     DeadLetter,
-    Evidence,
-    EvidenceMessage,
     FeedMark,
     Mention,
     Message,
     ModelVersion,
-    Observed,
     Origin,
     Progress,
-    Quality,
     Verdict,
     decode_alert,
     decode_feed_mark,
@@ -37,9 +30,9 @@ from streams.records import (
     decode_verdict,
     encode,
 )
+from tests.streams.invented_alert import AT, STORIES, sample_alert
 
 GOLDEN = Path(__file__).parent / "golden"
-AT = datetime(2026, 3, 18, 10, 4, tzinfo=UTC)
 
 MESSAGE = Message(
     id="881",
@@ -77,56 +70,26 @@ MENTION = Mention(
     watched=True,
 )
 PROGRESS = Progress(partition=3, partitions=4, event_time=AT, idle=True)
-ALERT = Alert(
+ALERT = sample_alert(
     id="0011223344556677",
-    transition=1,
-    state="firing",
-    severity="critical",
     rule="NegativeShareSurge",
     rule_version="a1b2c3d4e5f6",
     labels={"alertname": "NegativeShareSurge", "entity": "BRMFD"},
     annotations={"summary": "BRMFD: 62% of 39 stories from 5 sources are negative, usually 24%"},
-    at=AT,
     starts_at=AT - timedelta(minutes=38),
-    fired_at=AT,
-    evidence=Evidence(
-        signal="negative_share",
-        observed=Observed(
-            share=0.62,
-            low=0.51,
-            high=0.72,
-            votes=39.0,
-            messages=57,
-            stories=39,
-            sources=5,
-            authors=33,
-            window_start=AT - timedelta(minutes=60),
-            window_end=AT,
+    observed={"stories": 39},
+    baseline={"low": 0.2, "high": 0.28, "votes": 412.5},
+    e_value=51840.0,
+    onset=AT - timedelta(minutes=60),
+    delay_s=3600.0,
+    topics={"company-news": 0.8, "legal": 0.2},
+    counterfactual={"e_value": 12000.0, "fires": False},
+    messages=(
+        msgspec.structs.replace(
+            STORIES[0], text="Brindlemoor Foods pulls three frozen lines", story="9f0c9f0c9f0c9f0c"
         ),
-        baseline=Baseline(share=0.24, low=0.2, high=0.28, margin=0.12, votes=412.5, warm=True),
-        e_value=51840.0,
-        threshold=43200.0,
-        in_words="by chance, a rise like this comes at most once in about 36 days at this company",
-        onset=AT - timedelta(minutes=60),
-        delay_s=3600.0,
-        topics={"company-news": 0.8, "legal": 0.2},
-        counterfactual=Counterfactual(e_value=12000.0, fires=False),
-        messages=(
-            EvidenceMessage(
-                message_id="newswire-1:881",
-                text="Brindlemoor Foods pulls three frozen lines",
-                source="newswire-1",
-                published_at=AT - timedelta(minutes=41),
-                negative=0.97,
-                contribution=0.31,
-                copies=4,
-                story="9f0c9f0c9f0c9f0c",
-                topic="company-news",
-                author="Ines Vallor",
-            ),
-        ),
-        quality=Quality(late=1, truncated=2, clamped=0, capped=3, warm=True),
     ),
+    quality={"late": 1, "truncated": 2, "capped": 3},
     versions={"squall": "0.1.0", "model": "squall-minilm@0123456789ab"},
     replay="squall replay --entity BRMFD --until 2026-03-18T10:04:00Z",
 )
