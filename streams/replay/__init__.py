@@ -6,7 +6,8 @@ Faust and no consumer group, and its alerts are the same bytes.
 
 from streams.replay.compare import Difference, compare_alerts
 from streams.replay.core import LogRecord, replay_partition
-from streams.replay.log import partition_of, read_alerts, read_topic, replay_mentions
+from streams.replay.log import read_alerts, read_topic, replay_mentions
+from streams.replay.partitioner import partition_of
 
 __all__ = [
     "Difference",

@@ -11,7 +11,6 @@ from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
-from kafka.partitioner.default import murmur2
 
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
@@ -19,6 +18,7 @@ from streams.errors import BrokerError, RecordError, TopicError
 from streams.monitor import RuleSet
 from streams.records import Alert, decode_alert
 from streams.replay.core import LogRecord, replay_partition
+from streams.replay.partitioner import partition_of
 from streams.topics import require_topics
 
 _log = logging.getLogger(__name__)
@@ -30,11 +30,6 @@ _STALLED_S = 30.0
 
 OnProgress = Callable[[int, int], None]
 """Called now and then with records read and records to read."""
-
-
-def partition_of(entity: str, partitions: int) -> int:
-    """Return the partition of `squall.mentions` that holds an entity, as the scorer's producer chooses it."""
-    return int(murmur2(entity.encode()) & 0x7FFFFFFF) % partitions
 
 
 def replay_mentions(
