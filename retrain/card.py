@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from models.files import Manifest
+from models.files import Manifest, iso_utc
 from models.labels import TOPIC_NAMES
+
+CARD, METRICS = "MODEL_CARD.md", "metrics.json"
+"""What stands beside the weights, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         f"{settings['learning_rate']:g}, seed {settings['seed']}; epoch {metrics['best_epoch']} was kept. All knobs "
         "stand in metrics.json. The same files, seed, library versions and number of threads on the same kind of CPU "
         "give the same weights bit for bit.",
+        *_teachers(metrics),
+        *_learned(manifest),
         "## How good it is",
         f"Measured on {rows['dev']} development rows that were held out from the files above. Texts were grouped by "
         "near-duplicates (links, handles and case removed) before the split, groups went to one side whole, and "
@@ -77,6 +82,24 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         "learned leanings towards names that were often in the news when the texts were collected.",
     ]
     return _join(parts)
+
+
+def _teachers(metrics: Mapping[str, Any]) -> list[str]:
+    teachers = metrics["teachers"]
+    if not teachers:
+        return []
+    named = ", ".join(f"{teacher['name']} {teacher['version']}" for teacher in teachers)
+    return [
+        f"- Distilled from {len(teachers)} models of the same size, each trained from the same files with the same "
+        f"texts held out ({named}): their mean probabilities stand beside the labels, and in their place where a text "
+        "is labelled for the other task only."
+    ]
+
+
+def _learned(manifest: Manifest) -> list[str]:
+    if manifest.learned_at is None:
+        return []
+    return [f"- Learned at {iso_utc(manifest.learned_at)}: a replay as of an earlier time refuses it."]
 
 
 def _join(parts: Sequence[str]) -> str:

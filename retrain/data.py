@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import TrainingDataError
-from models.labels import SENTIMENTS, TOPICS
+from models.labels import SENTIMENTS, TOPIC_IDS, TOPICS
 
 Task = Literal["sentiment", "topic"]
+
+HEADS: dict[Task, tuple[str, ...]] = {"sentiment": SENTIMENTS, "topic": TOPIC_IDS}
+"""The class names of each head, in the order of the network's outputs."""
+
+TASKS: tuple[Task, ...] = tuple(HEADS)
 
 SENTIMENT_WORDS: dict[str, int] = {word: index for index, word in enumerate(SENTIMENTS)} | {
     "bearish": 0,

@@ -16,11 +16,11 @@ from torch.nn import functional
 from models.batching import LENGTH_STEP, padded_length, plan_batches
 from models.network import ClassifierNetwork
 from models.tokens import TokenizedText, pad
-from retrain.data import Example
+from retrain.adversarial import moved_embeddings
+from retrain.data import HEADS, TASKS, Example, Task
 from retrain.optimiser import WeightAverage, build_optimiser, build_schedule
 from retrain.settings import TrainingSettings
 
-_IGNORED = -100
 _POOL_BATCHES = 50
 """Rows are sorted by length within pools of this many batches: little padding, and still a random order."""
 _EVALUATION_TOKENS = 4096
@@ -28,10 +28,14 @@ _EVALUATION_TOKENS = 4096
 
 @dataclass(frozen=True, slots=True)
 class LabelledTokens:
-    """One example ready for the network."""
+    """One example ready for the network.
+
+    `soft` holds what the teachers say of the text: probabilities by task, or None without teachers.
+    """
 
     tokens: TokenizedText
     example: Example
+    soft: dict[Task, NDArray[np.float32]] | None = None
 
 
 @dataclass(slots=True)
@@ -117,33 +121,52 @@ def _step(
     settings: TrainingSettings,
     pad_id: int,
 ) -> float:
-    ids, mask, sentiment, topic = _tensors(batch, pad_id)
-    device = next(network.parameters()).device
-    with torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=settings.bf16):
-        sentiment_logits, topic_logits = network(ids.to(device), mask.to(device))
-    # Summed and divided by the rows of both tasks: every row weighs the same, whatever the mixture of a batch.
-    loss = sum(
-        functional.cross_entropy(
-            logits, labels.to(device), ignore_index=_IGNORED, reduction="sum", label_smoothing=settings.label_smoothing
-        )
-        for logits, labels in ((sentiment_logits, sentiment), (topic_logits, topic))
-    ) / len(batch)
-    assert isinstance(loss, Tensor)  # noqa: S101 - tells the type checker; sum() of tensors is one
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.max_grad_norm)
-    optimiser.step()
-    return loss.item()
-
-
-def _tensors(batch: Sequence[LabelledTokens], pad_id: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     rows = [item.tokens.ids for item in batch]
     ids, mask = pad(rows, padded_length(max(map(len, rows))), pad_id)
-    labels = {
-        task: torch.tensor([item.example.label if item.example.task == task else _IGNORED for item in batch])
-        for task in ("sentiment", "topic")
-    }
-    return ids, mask, labels["sentiment"], labels["topic"]
+    device = next(network.parameters()).device
+    ids, mask = ids.to(device), mask.to(device)
+    targets = {task: _targets(batch, task, settings).to(device) for task in TASKS}
+
+    def backward() -> float:
+        with torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=settings.bf16):
+            logits = dict(zip(TASKS, network(ids, mask), strict=True))
+        # Summed and divided by the rows of both tasks: every row weighs the same, whatever the mixture of a batch.
+        loss = torch.stack([_cross_entropy(logits[task], targets[task]) for task in TASKS]).sum() / len(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    optimiser.zero_grad(set_to_none=True)
+    loss = backward()
+    if settings.adversarial:
+        with moved_embeddings(network, settings.adversarial):
+            backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), settings.max_grad_norm)
+    optimiser.step()
+    return loss
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the summed cross-entropy against target distributions [rows, classes]; a row of zeros adds nothing."""
+    return -(targets * functional.log_softmax(logits.float(), dim=-1)).sum()
+
+
+def _targets(batch: Sequence[LabelledTokens], task: Task, settings: TrainingSettings) -> Tensor:
+    """Return what one head shall say [rows, classes]: the smoothed label, the teachers' word, or a mixture of both.
+
+    A row without the task's label follows the teachers, or is zero, hence left out, where there are none.
+    """
+    classes = len(HEADS[task])
+    targets = np.zeros((len(batch), classes), dtype=np.float32)
+    for row, item in zip(targets, batch, strict=True):
+        if item.example.task == task:
+            row[:] = settings.label_smoothing / classes
+            row[item.example.label] += 1.0 - settings.label_smoothing
+            if item.soft is not None:
+                row *= 1.0 - settings.teacher_weight
+                row += settings.teacher_weight * item.soft[task]
+        elif item.soft is not None:
+            row[:] = item.soft[task]
+    return torch.from_numpy(targets)
 
 
 def _shuffled_batches(

@@ -25,7 +25,12 @@ class TrainingSettings:
         dev_share: share of the text groups held out for development.
         max_length: tokens of a text that are read, special tokens included; also that of the saved model.
         bf16: use bfloat16 autocast for the encoder.
-        seed: of the split, the heads, the order of rows and dropout.
+        adversarial: length of the step that the word embeddings are moved against the model before a second
+            pass over each batch (fast gradient method, Miyato et al. 2017); 0.0 leaves the second pass out.
+        teacher_weight: share of the loss that follows the teachers where a row has a label; rows that lack the
+            label of a task learn that task from the teachers alone. Without teachers it has no effect.
+        split_seed: of the split into training and development.
+        seed: of the heads, the order of rows and dropout.
         threads: CPU threads; 0 leaves torch's choice. Sums depend on it, so a bit-for-bit rerun fixes it.
     """
 
@@ -43,6 +48,9 @@ class TrainingSettings:
     dev_share: float = 0.1
     max_length: int = 256
     bf16: bool = True
+    adversarial: float = 0.0
+    teacher_weight: float = 0.5
+    split_seed: int = 20
     seed: int = 20
     threads: int = 0
 
@@ -60,8 +68,11 @@ class TrainingSettings:
             raise ValueError(f"layer_decay must be above 0 and at most 1, got {self.layer_decay}")
         if not 0.0 < self.dev_share < 1.0:
             raise ValueError(f"dev_share must lie between 0 and 1, got {self.dev_share}")
-        if self.weight_decay < 0.0 or self.threads < 0:
-            raise ValueError("weight_decay and threads cannot be negative")
+        if not 0.0 <= self.teacher_weight <= 1.0:
+            raise ValueError(f"teacher_weight must lie between 0 and 1, got {self.teacher_weight}")
+        for name in ("weight_decay", "threads", "adversarial"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} cannot be negative, got {getattr(self, name)}")
 
     def as_dict(self) -> dict[str, int | float | bool]:
         """Return the knobs as plain values, for the metrics file and the model card."""

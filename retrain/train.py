@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,18 @@ from numpy.typing import NDArray
 from models.classifier import Classifier
 from models.device import choose_device
 from models.errors import TrainingDataError
-from models.files import TOKENIZER, Manifest, file_sha256, write_manifest
-from models.labels import SENTIMENTS, TOPIC_IDS
+from models.files import TOKENIZER, Manifest, file_sha256, read_manifest, write_manifest
 from models.network import ClassifierNetwork
 from models.storage import save_network
 from models.tokens import TextTokenizer
 from retrain.base import build_network, load_base
-from retrain.card import CardFacts, write_card
-from retrain.data import Example, Task, read_examples
+from retrain.card import CARD, METRICS, CardFacts, write_card
+from retrain.data import HEADS, Example, read_examples
 from retrain.evaluation import evaluate_head
 from retrain.loop import LabelledTokens, TrainingResult, predict_probabilities, seed_everything, train_network
 from retrain.settings import TrainingSettings
 from retrain.split import Split, split_examples
-
-METRICS, CARD = "metrics.json", "MODEL_CARD.md"
-_HEADS: dict[Task, tuple[str, ...]] = {"sentiment": SENTIMENTS, "topic": TOPIC_IDS}
+from retrain.teachers import check_teacher, teach
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,9 @@ class TrainingJob:
         out: folder to write; it must not exist or be empty.
         name: name of the model.
         facts: what the model card shall say of rights and origin.
+        teachers: finished model folders whose mean word on the training texts is learned too.
         device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+        learned_at: what the manifest shall say of when the model was learned, UTC; None says nothing.
     """
 
     sentiment: tuple[Path, ...]
@@ -64,7 +64,9 @@ class TrainingJob:
     out: Path
     name: str
     facts: CardFacts
+    teachers: tuple[Path, ...] = ()
     device: str = "auto"
+    learned_at: datetime | None = None
 
 
 def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable[[str], None]) -> TrainedModel:
@@ -75,19 +77,22 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
     Raises:
         TrainingDataError: the files cannot be used, or `job.out` holds something already.
         DeviceError: the device is not there.
-        ModelFilesError: the base cannot be used.
+        ModelFilesError: the base, or a teacher, cannot be used.
     """
     device = choose_device(job.device)
     out = job.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
     examples = _read(job)
-    split = split_examples(examples, settings.dev_share, settings.seed)
+    split = split_examples(examples, settings.dev_share, settings.split_seed)
     _check_sides(examples, split)
     progress(
         f"{len(examples)} rows in {split.groups} text groups: {len(split.train)} for training, {len(split.dev)} "
         f"for development ({split.dev_duplicates} near-duplicates left out)"
     )
+    training_data = [_describe(path, examples) for path in (*job.sentiment, *job.topic)]
+    for teacher in job.teachers:
+        check_teacher(teacher, training_data, settings)
     seed_everything(settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
@@ -98,10 +103,11 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
         tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
         rows = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
         dev = [rows[index] for index in split.dev]
+        train = teach([rows[index] for index in split.train], job.teachers, progress)
         network = build_network(base, settings.head_dropout).to(device)
         result = train_network(
             network,
-            [rows[index] for index in split.train],
+            train,
             dev,
             settings=settings,
             pad_id=base.pad_id,
@@ -116,9 +122,11 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
             max_length=max_length,
             pad_id=base.pad_id,
             base={"name": job.facts.base_name, "sha256": base.sha256},
-            training_data=[_describe(path, examples) for path in (*job.sentiment, *job.topic)],
+            training_data=training_data,
+            learned_at=job.learned_at,
         )
         metrics = _metrics(manifest, settings, result, split, rows, before, _as_shipped(folder, dev))
+        metrics["teachers"] = [asdict(read_manifest(teacher).model) for teacher in job.teachers]
         (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         (folder / CARD).write_text(write_card(manifest, metrics, job.facts), encoding="utf-8")
         if out.exists():
@@ -138,7 +146,7 @@ def _read(job: TrainingJob) -> list[Example]:
 
 
 def _check_sides(examples: Sequence[Example], split: Split) -> None:
-    for task in _HEADS:
+    for task in HEADS:
         for side, indices in (("training", split.train), ("development", split.dev)):
             if not any(examples[index].task == task for index in indices):
                 raise TrainingDataError(f"no {task} rows on the {side} side; give more rows or another dev_share")
@@ -180,7 +188,7 @@ def _report(
 ) -> dict[str, dict[str, Any]]:
     """Return the figures by head and file; the probabilities are those of all dev rows [rows, classes]."""
     report: dict[str, dict[str, Any]] = {}
-    for (head, names), probabilities in zip(_HEADS.items(), (sentiment, topic), strict=True):
+    for (head, names), probabilities in zip(HEADS.items(), (sentiment, topic), strict=True):
         report[head] = {}
         for file in dict.fromkeys(item.example.source for item in dev if item.example.task == head):
             rows = [index for index, item in enumerate(dev) if item.example.source == file]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -37,19 +38,33 @@ def train(
     label_smoothing: Annotated[float, typer.Option(help="Mass spread over all classes.")] = _DEFAULTS.label_smoothing,
     dev_share: Annotated[float, typer.Option(help="Share of text groups held out.")] = _DEFAULTS.dev_share,
     max_length: Annotated[int, typer.Option(help="Tokens read of a text.")] = _DEFAULTS.max_length,
-    seed: Annotated[int, typer.Option(help="Of split, heads, order and dropout.")] = _DEFAULTS.seed,
+    adversarial: Annotated[
+        float, typer.Option(help="Step of adversarial training on the embeddings; 0: none.")
+    ] = _DEFAULTS.adversarial,
+    teacher: Annotated[
+        list[Path] | None, typer.Option(help="Finished model to learn from as well; may be repeated.")
+    ] = None,
+    teacher_weight: Annotated[
+        float, typer.Option(help="Share of the teachers in the loss of a labelled row.")
+    ] = _DEFAULTS.teacher_weight,
+    split_seed: Annotated[int, typer.Option(help="Of the split; teachers need the same.")] = _DEFAULTS.split_seed,
+    seed: Annotated[int, typer.Option(help="Of heads, order and dropout.")] = _DEFAULTS.seed,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = _DEFAULTS.threads,
     bf16: Annotated[
         bool | None, typer.Option("--bf16/--no-bf16", help="bfloat16 arithmetic; as the device likes it if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    learned_at: Annotated[
+        str | None, typer.Option(help="When the labels were known, ISO 8601 with an offset; now if not given.")
+    ] = None,
 ) -> None:
     """Fine-tune the classifier: sentiment and topic from one encoder, scored on texts it has not seen.
 
-    Near-duplicates are kept on one side of the split. The same files, seed and threads on the same kind of CPU
+    Near-duplicates are kept on one side of the split. The same files, seeds and threads on the same kind of CPU
     give the same weights. A model card and all figures are written beside the weights.
     """
     console = err()
+    learned = _learned(learned_at)
     try:
         settings = replace(
             _DEFAULTS,
@@ -61,6 +76,9 @@ def train(
             label_smoothing=label_smoothing,
             dev_share=dev_share,
             max_length=max_length,
+            adversarial=adversarial,
+            teacher_weight=teacher_weight,
+            split_seed=split_seed,
             seed=seed,
             threads=threads,
         )
@@ -82,7 +100,9 @@ def train(
         out=out,
         name=name or out.name,
         facts=CardFacts(base_name or _public_name(base), base_licence, data_licence, tuple(remark or ())),
+        teachers=tuple(teacher or ()),
         device=device,
+        learned_at=learned,
     )
     trained = train_model(
         job, replace(settings, bf16=bf16), lambda line: console.print(line, markup=False, soft_wrap=True)
@@ -96,6 +116,21 @@ def train(
             )
     model = trained.manifest.model
     typer.echo(f"{trained.folder}: {model.name} {model.version}")
+
+
+def _learned(text: str | None) -> datetime:
+    """Return the time that was given, or now, in UTC and to the second."""
+    if text is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        time: datetime | None = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise typer.BadParameter(
+            f"--learned-at needs a time with an offset, such as 2026-01-31T12:00:00Z, got {text!r}"
+        )
+    return time.astimezone(UTC).replace(microsecond=0)
 
 
 def _public_name(base: str) -> str:
