@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
@@ -22,6 +22,8 @@ from streams.replay.options import FIELDS, FileOptions, Window
 from streams.replay.source import BadRecord, OnBad, SourceFacts
 
 _CHUNK_BYTES = 1 << 20
+_UNPACKED_BYTES = 1 << 16
+"""Unpacked at once: the finer, the closer the line that is told of a corrupt file."""
 _LOOKED_AT_BYTES = 1 << 18
 """This much of a file is read to estimate its rows."""
 
@@ -78,6 +80,9 @@ def describe_files(
 ) -> SourceFacts:
     """Read all files once for their hashes, and say what they are.
 
+    Compressed ones are unpacked to their end: what is corrupt in the middle may unpack to rows that look good, and only
+    the checksum at the end tells. Nothing of such a file is used.
+
     Args:
         text: as the user named them.
         paths: the files.
@@ -86,7 +91,7 @@ def describe_files(
         further: what else decides their records.
 
     Raises:
-        InputError: a file cannot be read, two hold the same bytes, or `options` names an unknown field.
+        InputError: a file cannot be read or is corrupt, two hold the same bytes, or `options` names an unknown field.
     """
     for field in options.columns:
         if field not in FIELDS:
@@ -95,6 +100,8 @@ def describe_files(
     by_hash: dict[str, Path] = {}
     for path in paths:
         size, digest = _hashed(path)
+        if path.suffix.lower() == ".gz":
+            _unpack(path)
         if size and digest in by_hash:
             raise InputError(f"{by_hash[digest]} and {path} hold the same bytes: name one of them")
         by_hash[digest] = path
@@ -129,22 +136,6 @@ def source_name(path: Path, options: FileOptions) -> str:
     return options.default_source or path.name.removesuffix(".gz").rpartition(".")[0] or path.name
 
 
-@contextmanager
-def telling_where(path: Path, at: list[int]) -> Iterator[None]:
-    """Say of a file that breaks off about where it does.
-
-    Args:
-        path: the file.
-        at: holds the line that was read last; 0 before the first one.
-    """
-    try:
-        yield
-    except InputError as error:
-        if at[0] and path.suffix.lower() == ".gz" and "gzip" in str(error):
-            raise InputError(f"{error}. It is good up to about line {at[0]:,}") from error
-        raise
-
-
 def check_first(
     path: Path,
     line: int,
@@ -171,6 +162,25 @@ def _hashed(path: Path) -> tuple[int, str]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     return size, digest.hexdigest()
+
+
+def _unpack(path: Path) -> None:
+    """Unpack a file and throw it away. Raises InputError with about the line where it is corrupt."""
+    lines = 0
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(_UNPACKED_BYTES):
+                lines += chunk.count(b"\n")
+    except (zlib.error, EOFError) as error:
+        where = f"at about line {lines + 1:,}"
+        raise InputError(
+            f"{path}: the gzip data is corrupt or breaks off {where} ({error}): fetch the file again"
+        ) from error
+    except gzip.BadGzipFile as error:
+        where = f", at or before line {lines:,}" if lines else ""
+        raise InputError(f"{path}: the gzip data is corrupt{where} ({error}): fetch the file again") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 def _about_rows(path: Path) -> int | None:

@@ -31,7 +31,6 @@ from streams.replay.files import (
     describe_files,
     estimated_total,
     source_name,
-    telling_where,
     told_before,
 )
 from streams.replay.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows
@@ -238,11 +237,9 @@ class MentionFiles:
     def _items(self) -> Iterator[_Item]:
         number = 0
         for path in self._paths:
-            at = [0]
-            with telling_where(path, at):
-                for item in self._lines(path, number) if is_json_lines(path) else self._table(path, number):
-                    number, at[0] = item.number, item.line
-                    yield item
+            for item in self._lines(path, number) if is_json_lines(path) else self._table(path, number):
+                number = item.number
+                yield item
 
     def _lines(self, path: Path, number: int) -> Iterator[_Item]:
         rows, name = self._rows, source_name(path, self._options)

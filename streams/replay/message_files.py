@@ -23,7 +23,6 @@ from streams.replay.files import (
     describe_files,
     estimated_total,
     source_name,
-    telling_where,
     told_before,
 )
 from streams.replay.mention_rows import MENTION_SYNONYMS
@@ -132,11 +131,9 @@ class MessageFiles:
     def _items(self) -> Iterator[_Item]:
         number = 0
         for path in self._paths:
-            read = [0]
-            with telling_where(path, read):
-                for row in self._rows(path):
-                    number, read[0] = number + 1, row.line
-                    yield self._item(path, row, number)
+            for row in self._rows(path):
+                number += 1
+                yield self._item(path, row, number)
 
     def _rows(self, path: Path) -> Iterator[Row]:
         def on_header(header: list[str]) -> None:
