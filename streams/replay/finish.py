@@ -7,8 +7,9 @@ import os
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, get_args
 
@@ -38,14 +39,27 @@ MOST_COMPANIES = 20
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
+@dataclass(frozen=True, slots=True)
+class Rescored:
+    """What came of the messages that were scored for a run.
+
+    Attributes:
+        counts: messages read, scored, about no known company, repeated, ...
+        refused: rows and messages that could not be used, by reason.
+    """
+
+    counts: dict[str, int]
+    refused: dict[str, int]
+
+
 def finish(
     work: WorkFolder,
     journal: Journal,
     plan: Plan,
     facts: SourceFacts,
     *,
-    mentions: Path | None = None,
-    bad: dict[str, int] | None = None,
+    kept: Sequence[Path] = (),
+    rescored: Rescored | None = None,
     ran: dict[str, Any] | None = None,
 ) -> RunResult:
     """Write all files, let them appear under their name, and return what they hold. The journal is closed and gone.
@@ -55,8 +69,8 @@ def finish(
         journal: a journal that `run_monitor` has finished.
         plan: the run.
         facts: what went in.
-        mentions: the mentions that were scored for this run, to be kept with the results.
-        bad: rows that could not be used before there were mentions, by reason.
+        kept: files of the work that are kept with the results, under their names: the mentions that were scored.
+        rescored: the figures of that scoring.
         ran: when and how fast it ran, for `run.json`.
 
     Raises:
@@ -65,7 +79,7 @@ def finish(
     tally = journal.tally()
     _require_records(tally, plan, facts)
     folder = work.new_result()
-    summary = summarise(journal, plan, facts, bad=bad)
+    summary = summarise(journal, plan, facts, rescored=rescored)
     with _explained(folder):
         with _durable(folder / results.ALERTS) as file:
             file.writelines(journal.alert_lines())
@@ -77,21 +91,21 @@ def finish(
             file.write(plan.rules.text.encode())
         with _durable(folder / results.RUN) as file:
             file.write(msgspec.json.format(msgspec.json.encode(ran or {}), indent=2) + b"\n")
-        if mentions is not None:
-            _same_file(mentions, folder / results.MENTIONS)
-    _report(load_run(folder), folder / results.REPORT)
+        for path in kept:
+            _same_file(path, folder / path.name)
+        _report(load_run(folder), folder / results.REPORT)
     journal.close()
     work.publish()
     return load_run(work.out)
 
 
-def summarise(journal: Journal, plan: Plan, facts: SourceFacts, *, bad: dict[str, int] | None = None) -> Summary:
+def summarise(journal: Journal, plan: Plan, facts: SourceFacts, *, rescored: Rescored | None = None) -> Summary:
     """Return the summary of a finished run."""
     tally = journal.tally()
     fired = list(journal.fired())
     transitions = journal.transitions()
     counts = journal.transition_count()
-    reasons = Counter(tally.bad) + Counter(bad or {})
+    reasons = Counter(tally.bad) + Counter(rescored.refused if rescored else {})
     return Summary(
         mode=plan.mode,
         source=SourceSummary(kind=facts.kind, text=facts.text, identity=facts.identity, parts=list(facts.parts)),
@@ -110,6 +124,7 @@ def summarise(journal: Journal, plan: Plan, facts: SourceFacts, *, bad: dict[str
         duplicates=tally.duplicates,
         suppressed=tally.suppressed,
         bad=dict(sorted(reasons.items())),
+        messages=rescored.counts if rescored else None,
         transitions=counts,
         fired=len(fired),
         fired_by_severity=_by_severity(fired),
@@ -190,9 +205,10 @@ def _companies(fired: Iterable[Fired], plan: Plan) -> list[CompanySummary]:
 
 
 def _report(run: RunResult, path: Path) -> None:
-    from streams.replay.report import write_report  # plotly takes a moment, and not every use of this module asks
+    # Only here: not every use of this module writes a report, and its chart library takes a moment.
+    from streams.replay.report import report_data, write_report
 
-    write_report(run, path)
+    write_report(report_data(run), path)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from typing import NamedTuple, get_args
 
 import msgspec
 
-from streams.errors import InputError
+from streams.errors import ReplayError
 from streams.monitor.bins import to_ms
 from streams.records import Alert, Severity
 from streams.replay.results import alert_line
+from streams.replay.source import SourceFacts
 from streams.replay.timeline import TimelineRow
 
 FORMAT = 1
@@ -96,7 +97,7 @@ class Journal:
         path: the file; made if it is not there.
 
     Raises:
-        InputError: the file is no journal, or is damaged, or is of a newer version.
+        ReplayError: the file is no journal, or is damaged, or is of a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,7 +113,7 @@ class Journal:
         if version not in (0, FORMAT):
             self._db.close()
             msg = f"{path}: the journal is of format {version}, this version of Squall writes {FORMAT}"
-            raise InputError(f"{msg}: start over with --fresh")
+            raise ReplayError(f"{msg}: start over with --fresh")
 
     def __enter__(self) -> Journal:
         return self
@@ -124,17 +125,28 @@ class Journal:
         """Close the file."""
         self._db.close()
 
-    def adopt(self, identity: Mapping[str, str]) -> bool:
-        """Say what run this is: all that decides its results, in words. True if it is one that had begun.
+    def facts(self) -> SourceFacts | None:
+        """Return what the source was when the run began; None if it has not begun."""
+        with self._explained():
+            found = self._db.execute("SELECT value FROM meta WHERE key = 'facts'").fetchone()
+        return None if found is None else msgspec.json.decode(found[0], type=SourceFacts)
+
+    def adopt(self, identity: Mapping[str, str], facts: SourceFacts) -> bool:
+        """Say what run this is. True if it is one that had begun.
+
+        Args:
+            identity: all that decides its results, in words.
+            facts: the source, to be found again (`facts`) by whoever goes on.
 
         Raises:
-            InputError: the journal is of another run; it says what differs.
+            ReplayError: the journal is of another run; it says what differs.
         """
         with self._explained():
             found = self._db.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
             if found is None:
-                value = msgspec.json.encode(dict(identity))
-                self._db.execute("INSERT INTO meta VALUES ('identity', ?)", (value,))
+                values = [("identity", msgspec.json.encode(dict(identity))), ("facts", msgspec.json.encode(facts))]
+                with self._transaction() as db:
+                    db.executemany("INSERT INTO meta VALUES (?, ?)", values)
                 return False
             known = msgspec.json.decode(found[0], type=dict[str, str])
         changed = [
@@ -144,7 +156,7 @@ class Journal:
         ]
         if changed:
             msg = f"{self._path.parent} holds an unfinished run that is not this one: {'; '.join(changed)}"
-            raise InputError(f"{msg}. Start over with --fresh, or name another folder")
+            raise ReplayError(f"{msg}. Start over with --fresh, or name another folder")
         return True
 
     def position(self, partition: int) -> Position:
@@ -256,7 +268,7 @@ class Journal:
         except sqlite3.DatabaseError as error:
             advice = "Is the disk full, or another program at the file? If it is damaged, start over with --fresh"
             msg = f"{self._path}: the journal cannot be used: {error}. {advice}"
-            raise InputError(msg) from error
+            raise ReplayError(msg) from error
 
 
 def _alert_row(alert: Alert) -> tuple[int, str, int, str, int, str, str, bytes]:

@@ -91,7 +91,8 @@ class Plan:
             "the source": facts.identity,
             "the mode": self.mode,
             "the rules": f"{self.rules.rules.version} ({self.rules.sha256[:12]})",
-            "the range": f"{_said(self.report_from)} to {_said(self.report_until)}",
+            "the begin of the range": _said(self.report_from, "open"),
+            "the end of the range": _said(self.report_until, "open"),
             "the company": self.entity or "all",
             "the company names": hashlib.sha256(names).hexdigest()[:12],
             "the format": str(FORMAT),
@@ -100,5 +101,5 @@ class Plan:
         }
 
 
-def _said(time: datetime | None) -> str:
-    return "the end" if time is None else time.isoformat()
+def _said(time: datetime | None, unset: str) -> str:
+    return unset if time is None else time.isoformat()

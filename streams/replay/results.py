@@ -33,6 +33,7 @@ SUMMARY = "summary.json"
 TIMELINE = "timeline.jsonl.gz"
 RULES = "rules.yaml"
 MENTIONS = "mentions.jsonl.gz"
+DEAD_LETTERS = "dead-letters.jsonl"
 REPORT = "report.html"
 RUN = "run.json"
 
@@ -117,6 +118,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Firings that a cooldown kept back."""
     bad: dict[str, int]
     """Rows and records that could not be used, by reason."""
+    messages: dict[str, int] | None = None
+    """Of a replay that scored raw messages: how many were read, scored, about no known company, repeated, ..."""
     transitions: int
     """Lines of `alerts.jsonl`."""
     fired: int

@@ -74,7 +74,8 @@ def run_monitor(
         save_every: records per transaction of the journal.
 
     Raises:
-        InputError: the source breaks off, or the journal cannot be written.
+        InputError: the source breaks off.
+        ReplayError: the journal cannot be written.
         BrokerError: Kafka stops answering.
     """
     run = _Run(journal, entity, report_from, report_until, on_progress, on_bad, source.total)

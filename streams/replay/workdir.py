@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from streams.errors import InputError
+from streams.errors import InputError, ReplayError
 from streams.replay.results import SUMMARY
 
 JOURNAL = "journal.sqlite"
@@ -27,7 +27,8 @@ class WorkFolder:
         force: replace the results of an earlier run.
 
     Raises:
-        InputError: `out` is there already, or another process works on it, or it cannot be written.
+        InputError: `out` is there already, or it cannot be written.
+        ReplayError: another process works on it.
     """
 
     def __init__(self, out: Path, *, fresh: bool = False, force: bool = False) -> None:
@@ -110,7 +111,7 @@ class WorkFolder:
             except BlockingIOError:
                 os.close(descriptor)
                 msg = f"another process works on {self.path} now: wait for it, or name another folder with --out"
-                raise InputError(msg) from None
+                raise ReplayError(msg) from None
             try:
                 same = os.path.samestat(os.fstat(descriptor), (self.path / _LOCK).stat())
             except FileNotFoundError:  # a process that has just finished took it away under our hands
