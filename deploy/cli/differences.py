@@ -18,6 +18,7 @@ from streams.replay.comparison import Comparison
 from streams.replay.difference_markdown import as_markdown
 from streams.replay.difference_words import (
     KINDS,
+    Line,
     a_day,
     as_json,
     counts,
@@ -31,6 +32,9 @@ STANDARD_OUTPUT = Path("-")
 
 MOST_LINES = 60
 """Episodes that a terminal is shown; files have all of them."""
+
+_WIDE = 120
+"""Columns from which on a table of alerts reads better than a line for each."""
 
 _STYLES = {"added": "green", "removed": "red", "shifted": "yellow", "changed": "cyan", "same": "dim"}
 
@@ -109,14 +113,30 @@ def _episodes(comparison: Comparison, console: Console) -> None:
     found = list(lines(comparison))
     if not found:
         return
-    table = _table("", "fired (UTC)", "company", "rule", "severity", "seen", "difference")
-    for line in found[:MOST_LINES]:
-        cells = (f"{line.fired:%Y-%m-%d %H:%M}", line.company, line.rule, line.severity, line.seen, line.note)
-        table.add_row(Text(line.kind, style=_STYLES[line.kind]), *(Text(clean(cell)) for cell in cells))
-    console.print(table)
+    shown = found[:MOST_LINES]
+    if console.width >= _WIDE:
+        console.print(_episode_table(shown))
+    else:
+        for line in shown:
+            console.print(_episode_lines(line), soft_wrap=not console.is_terminal)
+        console.print()
     left_out = len(found) - MOST_LINES
     if left_out > 0:
         console.print(Text(f"... and {plural(left_out, 'alert')} more: --json writes all of them"), soft_wrap=True)
+
+
+def _episode_table(shown: Sequence[Line]) -> Table:
+    table = _table("", "fired (UTC)", "company", "rule", "severity", "seen", "difference")
+    for line in shown:
+        cells = (f"{line.fired:%Y-%m-%d %H:%M}", line.company, line.rule, line.severity, line.seen, line.note)
+        table.add_row(Text(line.kind, style=_STYLES[line.kind]), *(Text(clean(cell)) for cell in cells))
+    return table
+
+
+def _episode_lines(line: Line) -> Text:
+    fired = f"{line.fired:%Y-%m-%d %H:%M} UTC"
+    what = f" {fired}  {clean(line.company)}  {line.rule} ({line.severity}): {clean(line.seen)}; {clean(line.note)}"
+    return Text.assemble((f"{line.kind:<8}", _STYLES[line.kind]), what)
 
 
 def _number(kind: str, count: int) -> Text:

@@ -108,6 +108,8 @@ def what_changed(pair: Pair) -> str:
     found = [shift_words(pair)] if pair.shift else []
     numbers = pair.old.numbers, pair.new.numbers
     for name in pair.changes:
+        if name == "opened" and pair.shift == pair.new.opened - pair.old.opened:
+            continue  # all of it has moved, and that has been said
         if name in numbers[0]:
             found.append(f"{name} {_shown(name, numbers[0][name])} → {_shown(name, numbers[1][name])}")
         else:
