@@ -13,7 +13,7 @@ from tests.streams.replay.replay_log import story
 LATENESS = timedelta(seconds=120)
 
 
-class Broken(Exception):
+class BrokenError(Exception):
     """The source broke off."""
 
 
@@ -23,7 +23,7 @@ class ListSource:
     Args:
         partitions: the records of each partition, in the order of their offsets.
         bad: offsets of partition 0 before which a bad record is told.
-        breaks_after: raise `Broken` after so many records.
+        breaks_after: raise `BrokenError` after so many records.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ListSource:
             if offset <= after:
                 continue
             if self.breaks_after is not None and self.read >= self.breaks_after:
-                raise Broken
+                raise BrokenError
             if partition == 0 and offset in self._bad:
                 on_bad(BadRecord(f"line {offset}", "not_json", "malformed"))
             self.read += 1

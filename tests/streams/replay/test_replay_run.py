@@ -15,7 +15,7 @@ from streams.replay.results import alert_from_line
 from streams.replay.run import RunProgress, run_monitor
 from streams.replay.source import BadRecord
 from tests.streams.replay.replay_log import BAD, QUIET, SURGE, story
-from tests.streams.replay.replay_source import Broken, ListSource, one_partition
+from tests.streams.replay.replay_source import BrokenError, ListSource, one_partition
 
 OPTIONS = MonitorOptions(squall_version="test")
 NAMES = {BAD: "Plunderhaven Foods"}
@@ -71,7 +71,7 @@ def test_a_run_that_breaks_off_again_and_again_ends_as_one_that_does_not(tmp_pat
         source.read, source.breaks_after = 0, dice.randrange(len(records) // 4)
         try:
             run(tmp_path / "cut", source, save_every=dice.choice((1, 7, 100)))
-        except Broken:
+        except BrokenError:
             continue
     source.breaks_after = None
     run(tmp_path / "cut", source)
@@ -95,7 +95,7 @@ def test_several_partitions_are_one_run_in_the_order_of_time(tmp_path: Path) -> 
     assert found == sorted(found, key=_order)
     assert {alert.labels["entity"] for alert in found} >= {BAD}
     source = ListSource(mentions, breaks_after=len(mentions[0]) + 300)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenError):
         run(tmp_path / "cut", source, save_every=50)
     source.breaks_after = None
     run(tmp_path / "cut", source)

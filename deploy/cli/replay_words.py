@@ -1,0 +1,125 @@
+"""What `squall replay` tells: alerts, bad rows, and what came of a run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from streams.deliver import alert_block, alert_line
+from streams.deliver.sinks import DELIVERED_STATES
+from streams.deliver.words import plural
+from streams.records import Alert, Severity
+from streams.replay.results import REPORT, RUN, RunResult, Summary
+from streams.replay.source import BadRecord
+
+SHOWN_BAD = 20
+"""Bad rows told one by one; a file of the wrong shape has millions."""
+
+_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+_DAY = timedelta(days=1)
+
+
+class BadRows:
+    """Tells the first bad rows and counts the others."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._count = 0
+
+    def __call__(self, bad: BadRecord) -> None:
+        """Take one."""
+        self._count += 1
+        if self._count <= SHOWN_BAD:
+            self._console.print(f"{bad.where}: {bad.detail}", style="red", markup=False, soft_wrap=True)
+
+    def conclude(self) -> None:
+        """Say how many were not told."""
+        if self._count > SHOWN_BAD:
+            more = plural(self._count - SHOWN_BAD, "more bad row")
+            self._console.print(f"... and {more}; summary.json counts them by reason", style="red")
+
+
+def print_alert(console: Console, alert: Alert) -> None:
+    """Print one transition: on a terminal a block where people are called, and one line otherwise."""
+    if console.is_terminal and alert.state in DELIVERED_STATES:
+        console.print(alert_block(alert))
+    else:
+        console.print(f"{alert.at:%Y-%m-%d %H:%M} {alert_line(alert)}", markup=False, soft_wrap=True)
+
+
+def print_summary(console: Console, run: RunResult, *, kept: bool) -> None:
+    """Print what came of a run.
+
+    Args:
+        console: where to.
+        run: the run.
+        kept: its files stay; otherwise one line says it all.
+    """
+    summary = run.summary
+    if not kept:
+        console.print(f"{_transitions(summary)}{_range(summary)}", soft_wrap=True)
+        return
+    console.print(_table(summary))
+    for line in _facts(run):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _transitions(summary: Summary) -> str:
+    entity = summary.options.get("entity")
+    whom = f" of {entity}" if entity else ""
+    return f"{plural(summary.transitions, 'transition')}{whom}, {plural(summary.fired, 'alert')} fired"
+
+
+def _range(summary: Summary) -> str:
+    begin, end = summary.report_from or summary.first_event, summary.report_until or summary.last_event
+    return f", {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+
+
+def _table(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("alerts by rule", no_wrap=True)
+    severities = [name for name in _SEVERITIES if summary.fired_by_severity.get(name)] or ["warning"]
+    for name in (*severities, "all", "pending only"):
+        table.add_column(name, justify="right")
+    for rule in summary.rules:
+        counts = [rule.alerts.get(name, 0) for name in severities]
+        nothing = rule.transitions.get("inactive", 0)
+        table.add_row(rule.alert, *(f"{count:,}" for count in (*counts, sum(rule.alerts.values()), nothing)))
+    return table
+
+
+def _facts(run: RunResult) -> list[str]:
+    summary = run.summary
+    lines = [f"{_transitions(summary)}{_range(summary)}", _per_day(summary)]
+    lines += [
+        f"{plural(summary.mentions, 'mention')} of {plural(summary.companies, 'company', 'companies')}; "
+        f"{summary.late:,} late, {summary.duplicates:,} repeated"
+    ]
+    if summary.bad:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.bad.items())
+        lines += [f"{plural(sum(summary.bad.values()), 'bad row')}: {reasons}"]
+    lines += [*_pace(run.folder / RUN), f"The report: {run.folder / REPORT}"]
+    return lines
+
+
+def _per_day(summary: Summary) -> str:
+    begin, end = summary.report_from or summary.first_event, summary.report_until or summary.last_event
+    days = max(1.0, (end - begin) / _DAY) if begin is not None and end is not None else 1.0
+    line = f"{summary.fired / days:.2g} alerts a day"
+    if not summary.fired_per_day:
+        return line
+    day, most = max(summary.fired_per_day.items(), key=lambda item: (item[1], item[0]))
+    return f"{line}, at most {most:,} ({day})"
+
+
+def _pace(path: Path) -> list[str]:
+    ran = msgspec.json.decode(path.read_bytes())
+    if not ran.get("records"):
+        return []
+    return [f"{ran['records']:,} records in {ran['seconds']:,.1f} s ({ran['records_per_s']:,}/s through the monitor)"]
