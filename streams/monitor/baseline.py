@@ -54,6 +54,8 @@ def winsorised(state: BaselineState, options: BaselineOptions, *, votes: int, ne
     if not votes:
         return 0.0
     usual = share(state, options)
+    if negative <= (usual + _WINSOR_EFFECT) * votes:
+        return negative  # what the deviations allow is no less
     spread = _WINSOR_DEVIATIONS * math.sqrt(usual * (1 - usual) / votes)
     return min(negative, (usual + max(_WINSOR_EFFECT, spread)) * votes)
 

@@ -9,12 +9,12 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def to_ms(time: datetime) -> int:
     """Milliseconds since the epoch, rounded down; exact integers, so that equal times stay equal."""
-    return (time - _EPOCH) // _MILLISECOND
+    since = time - _EPOCH
+    return since.days * DAY_MS + since.seconds * 1000 + since.microseconds // 1000
 
 
 def from_ms(ms: int) -> datetime:

@@ -1,16 +1,21 @@
-"""What each kind of rule makes of a closed bin: its state moves on, and a Condition for the alert's life comes out."""
+"""What each kind of rule makes of a closed bin: its state moves on, and a Condition for the alert's life comes out.
+
+Nearly every bin is quiet: no alert is open, none opens, and the run that the bin would start ends with it. That is
+seen first, and nothing is gathered or worked out for it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from streams.monitor import baseline as baselines
 from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
 from streams.monitor.lifecycle import Condition, severity_of
-from streams.monitor.rules import Rule, duration_ms
+from streams.monitor.rules import Rule
 from streams.monitor.run import Tested, gather
 from streams.monitor.state import RuleState, Run, Vote
 
@@ -27,8 +32,7 @@ _LONGEST_RUN_MS = 2 * 86_400_000
 have the support that its rule asks for would keep the baseline of long ago for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(NamedTuple):
     """A mention of a closed bin with what its story and its author make of it."""
 
     vote: Vote
@@ -37,35 +41,66 @@ class Ballot:
     counts: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a rule read off a bin, for the evidence."""
+class Tally(NamedTuple):
+    """A closed bin, as every rule reads it."""
+
+    start_ms: int
+    ballots: Sequence[Ballot]
+    """Its mentions in order of (time, id); not empty."""
+    scores: Sequence[float]
+    """P(negative) of its effective votes."""
+    negative: float
+    """Their sum."""
+    late: int
+    """Mentions that came too late since the bin before."""
+
+    @property
+    def end_ms(self) -> int:
+        """End of the bin."""
+        return self.start_ms + BIN_MS
+
+
+def count_votes(start_ms: int, ballots: Sequence[Ballot], *, late: int) -> Tally:
+    """Sum up a bin for the rules; see `Tally` for the arguments."""
+    scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
+    return Tally(start_ms, ballots, scores, math.fsum(scores), late)
+
+
+class Reading(NamedTuple):
+    """What a rule read off a bin in which its alert may change, for the evidence."""
 
     condition: Condition
-    weights: tuple[float, ...]
-    """How the bets are mixed; [bets]."""
-    log_e: float | None
+    logs: Sequence[float] | None
+    """e-detector: log of the e-value per bet; [bets]."""
     threshold: float
     tested: Tested | None = None
     """What a threshold rule tested; an e-detector tests the run."""
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """How the bets are mixed; [bets]."""
+        return (1.0,) if self.logs is None else e_detector.bet_weights(self.logs)
 
-def read_bin(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, start_ms: int, late: int) -> Reading:
-    """Step one rule over one closed bin, changing `state` in place.
+    @property
+    def log_e(self) -> float | None:
+        """Log of the e-value; None for a rule without one."""
+        return None if self.logs is None else e_detector.log_e_value(self.logs)
+
+
+def read_bin(rule: Rule, state: RuleState, tally: Tally) -> Reading | None:
+    """Step one rule over one closed bin, changing `state` in place; None where its alert is inactive and stays so.
 
     Args:
         rule: the rule.
         state: its memory of the entity.
-        ballots: the bin's mentions in order of (time, id); not empty.
-        start_ms: start of the bin.
-        late: mentions that came too late since the bin before.
+        tally: the bin.
     """
     usual = baselines.share(state.baseline, rule.baseline)
     read = _read_e_detector if rule.is_e_detector else _read_threshold
-    return read(rule, state, ballots, usual=usual, start_ms=start_ms, late=late)
+    return read(rule, state, tally, usual)
 
 
-def learn(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, end_ms: int) -> None:
+def learn(rule: Rule, state: RuleState, tally: Tally) -> None:
     """Let the baseline learn from a closed bin, after the alert's life has moved on.
 
     Votes of a run are held back until the run has come to nothing, and are forgotten once it has fired: the baseline
@@ -74,13 +109,16 @@ def learn(rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, end_ms: in
     if state.life.state == "firing":
         state.held_votes = state.held_negative = 0.0
         return
-    scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
-    negative = math.fsum(scores)
-    state.held_votes += len(scores)
-    state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=len(scores), negative=negative)
+    votes = len(tally.scores)
+    state.held_votes += votes
+    state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=votes, negative=tally.negative)
     if state.run is None and state.held_votes:
         baselines.update(
-            state.baseline, rule.baseline, votes=state.held_votes, negative=state.held_negative, at_ms=end_ms
+            state.baseline,
+            rule.baseline,
+            votes=state.held_votes,
+            negative=state.held_negative,
+            at_ms=tally.end_ms,
         )
         state.held_votes = state.held_negative = 0.0
 
@@ -100,15 +138,22 @@ def after_end(state: RuleState) -> None:
     state.cusum = 0.0
 
 
-def _collect(
-    state: RuleState, ballots: Sequence[Ballot], terms: Sequence[tuple[float, ...]], *, start_ms: int, late: int
-) -> Run:
-    if state.run is None:
-        state.run = Run(onset_ms=start_ms)
-    state.run.late += late
-    for ballot, term in zip(ballots, terms, strict=True):
-        gather(state.run, ballot.vote, story=ballot.story, copy=ballot.copy, counts=ballot.counts, terms=term)
-    return state.run
+def _collect(state: RuleState, tally: Tally, terms: Sequence[tuple[float, ...]]) -> Run:
+    """Add a bin to the run, which it may begin.
+
+    Args:
+        state: changed in place.
+        tally: the bin.
+        terms: log evidence of its effective votes; [votes, bets].
+    """
+    run = state.run
+    if run is None:
+        run = state.run = Run(onset_ms=tally.start_ms)
+    run.late += tally.late
+    counted = iter(terms)
+    for vote, story, copy, counts in tally.ballots:
+        gather(run, vote, story=story, copy=copy, counts=counts, terms=next(counted) if counts else ())
+    return run
 
 
 def _supported(rule: Rule, run: Run, usual: float) -> tuple[bool, float]:
@@ -117,78 +162,97 @@ def _supported(rule: Rule, run: Run, usual: float) -> tuple[bool, float]:
     return enough and effect >= rule.effect_min, effect
 
 
-def _read_e_detector(
-    rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, usual: float, start_ms: int, late: int
-) -> Reading:
+def _read_e_detector(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
     null_mean = min(0.95, usual + rule.margin)
-    terms = [e_detector.terms(ballot.vote.negative, null_mean) for ballot in ballots]
-    counted = [term for ballot, term in zip(ballots, terms, strict=True) if ballot.counts]
-    run = _collect(state, ballots, terms, start_ms=start_ms, late=late)
-    _recall(state, ballots, start_ms + BIN_MS)
-    if counted:
-        state.logs = e_detector.step(state.logs or e_detector.fresh(), counted)
-        state.cusum = max(0.0, state.cusum + math.fsum(term[e_detector.ONSET_BET] for term in counted))
-    if state.life.state != "firing" and start_ms - run.onset_ms > _LONGEST_RUN_MS:
+    terms = [e_detector.terms(score, null_mean) for score in tally.scores]
+    if terms:
+        state.logs = e_detector.step(state.logs or e_detector.fresh(), terms)
+        state.cusum = max(0.0, state.cusum + math.fsum([term[e_detector.ONSET_BET] for term in terms]))
+    _recall(state, tally)
+    inactive = state.life.state == "inactive"
+    # The e-value is a mean over the bets: none of them so high, it is not either.
+    if inactive and state.run is None and state.cusum == 0 and _highest(state.logs) < rule.log_arl:
+        return None
+    run = _collect(state, tally, terms)
+    if state.life.state != "firing" and tally.start_ms - run.onset_ms > _LONGEST_RUN_MS:
         state.cusum = 0.0
         spend_evidence(rule, state)
-    logs = state.logs or e_detector.fresh()
-    log_e = e_detector.log_e_value(logs)
-    supported, effect = _supported(rule, run, usual)
-    recent = state.recent_negative / state.recent_votes if state.recent_votes >= _RECENT_VOTES else None
-    reading = Reading(
-        condition=Condition(
-            opens=bool(counted) and state.cusum > 0 and log_e >= math.log(rule.pending_bins) and supported,
-            holds=state.cusum > 0,
-            fires=bool(counted) and log_e >= math.log(rule.arl_bins) and supported,
-            calm=recent is not None and recent < usual + rule.resolve.margin,
-            severity=severity_of(rule, effect=effect, stories=run.votes),
-        ),
-        weights=e_detector.bet_weights(logs),
-        log_e=log_e,
-        threshold=rule.arl_bins,
-    )
-    if state.cusum == 0 and state.life.state == "inactive":
+    quiet = inactive and _highest(state.logs) < min(rule.log_pending, rule.log_arl)
+    reading = None if quiet else _judge_e_detector(rule, state, run, usual, has_votes=bool(terms))
+    if state.cusum == 0 and inactive:
         state.run = None  # nothing has begun: the onset lies ahead
     return reading
 
 
-def _recall(state: RuleState, ballots: Sequence[Ballot], end_ms: int) -> None:
-    scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
+def _highest(logs: Sequence[float]) -> float:
+    return max(logs, default=-math.inf)
+
+
+def _judge_e_detector(rule: Rule, state: RuleState, run: Run, usual: float, *, has_votes: bool) -> Reading:
+    logs = state.logs or e_detector.fresh()
+    log_e = e_detector.log_e_value(logs)
+    supported, effect = _supported(rule, run, usual)
+    recent = state.recent_negative / state.recent_votes if state.recent_votes >= _RECENT_VOTES else None
+    return Reading(
+        condition=Condition(
+            opens=has_votes and state.cusum > 0 and log_e >= rule.log_pending and supported,
+            holds=state.cusum > 0,
+            fires=has_votes and log_e >= rule.log_arl and supported,
+            calm=recent is not None and recent < usual + rule.resolve.margin,
+            severity=severity_of(rule, effect=effect, stories=run.votes),
+        ),
+        logs=logs,
+        threshold=rule.arl_bins,
+    )
+
+
+def _recall(state: RuleState, tally: Tally) -> None:
+    end_ms, votes = tally.end_ms, len(tally.scores)
     by_time = 0.5 ** ((end_ms - state.recent_ms) / _RECENT_HALF_LIFE_MS)
-    keep = max(by_time, _RECENT_PER_VOTE ** len(scores)) if state.recent_ms else 0.0
-    state.recent_votes = state.recent_votes * keep + len(scores)
-    state.recent_negative = state.recent_negative * keep + math.fsum(scores)
+    keep = max(by_time, _RECENT_PER_VOTE**votes) if state.recent_ms else 0.0
+    state.recent_votes = state.recent_votes * keep + votes
+    state.recent_negative = state.recent_negative * keep + tally.negative
     state.recent_ms = end_ms
 
 
-def _read_threshold(
-    rule: Rule, state: RuleState, ballots: Sequence[Ballot], *, usual: float, start_ms: int, late: int
-) -> Reading:
+def _read_threshold(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
     gte = rule.fire.gte if rule.fire.gte is not None else 1.0
     lower = rule.resolve.lt if rule.resolve.lt is not None else gte
-    scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
-    oldest = start_ms + BIN_MS - duration_ms(rule.window)
-    state.window = [item for item in state.window if item[0] >= oldest]
-    state.window.append((start_ms, len(scores), math.fsum(scores)))
-    votes = sum(item[1] for item in state.window)
-    share = math.fsum(item[2] for item in state.window) / votes if votes else 0.0
+    oldest = tally.end_ms - rule.window_ms
+    window = state.window
+    while window and window[0][0] < oldest:
+        del window[0]
+    window.append((tally.start_ms, len(tally.scores), tally.negative))
+    votes = sum(map(_VOTES, window))
+    share = math.fsum(map(_NEGATIVE, window)) / votes if votes else 0.0
+    inactive = state.life.state == "inactive"
+    if inactive and state.run is None and share < gte and share < lower:
+        return None
     # The evidence adds up P(negative) above the usual share; there are no bets here.
-    terms = [(ballot.vote.negative - usual,) for ballot in ballots]
-    run = _collect(state, ballots, terms, start_ms=start_ms, late=late)
-    supported, effect = _supported(rule, run, usual)
-    reading = Reading(
-        condition=Condition(
-            opens=share >= gte and supported and votes >= rule.min_support.stories,
-            holds=share >= lower,
-            fires=share >= gte and supported and votes >= rule.min_support.stories,
-            calm=share < lower,
-            severity=severity_of(rule, effect=effect, stories=run.votes),
-        ),
-        weights=(1.0,),
-        log_e=None,
-        threshold=gte,
-        tested=Tested(share=share, votes=votes, since_ms=oldest),
-    )
-    if share < lower and state.life.state == "inactive":
+    run = _collect(state, tally, [(score - usual,) for score in tally.scores])
+    quiet = inactive and share < gte
+    tested = Tested(share=share, votes=votes, since_ms=oldest)
+    reading = None if quiet else _judge_threshold(rule, run, tested, usual, gte=gte, lower=lower)
+    if share < lower and inactive:
         state.run = None
     return reading
+
+
+_VOTES, _NEGATIVE = itemgetter(1), itemgetter(2)
+
+
+def _judge_threshold(rule: Rule, run: Run, tested: Tested, usual: float, *, gte: float, lower: float) -> Reading:
+    supported, effect = _supported(rule, run, usual)
+    reached = tested.share >= gte and supported and tested.votes >= rule.min_support.stories
+    return Reading(
+        condition=Condition(
+            opens=reached,
+            holds=tested.share >= lower,
+            fires=reached,
+            calm=tested.share < lower,
+            severity=severity_of(rule, effect=effect, stories=run.votes),
+        ),
+        logs=None,
+        threshold=gte,
+        tested=tested,
+    )

@@ -38,7 +38,8 @@ def terms(negative: float, null_mean: float) -> Terms:
         log(1 + bet (negative - null_mean)) for each bet; a bet is held below 1 / null_mean, or one vote could
         bankrupt it.
     """
-    return tuple(math.log1p(min(bet, 0.95 / null_mean) * (negative - null_mean)) for bet in BETS)
+    largest, excess = 0.95 / null_mean, negative - null_mean
+    return tuple([math.log1p(min(bet, largest) * excess) for bet in BETS])
 
 
 def step(logs: Sequence[float], votes: Sequence[Terms]) -> list[float]:
@@ -48,10 +49,11 @@ def step(logs: Sequence[float], votes: Sequence[Terms]) -> list[float]:
         logs: state before; [bets].
         votes: log evidence of each effective vote of the bin; [votes, bets].
     """
+    gains = votes[0] if len(votes) == 1 else [math.fsum(vote[k] for vote in votes) for k in range(len(logs))]
     stepped = []
-    for k, log in enumerate(logs):
+    for log, gain in zip(logs, gains, strict=True):
         started = log + math.log1p(math.exp(-log)) if log > 0 else math.log1p(math.exp(log))
-        stepped.append(min(_LARGEST_LOG, started + math.fsum(vote[k] for vote in votes)))
+        stepped.append(min(_LARGEST_LOG, started + gain))
     return stepped
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, from_ms
-from streams.monitor.detect import Ballot, Reading, after_end, learn, read_bin, spend_evidence
+from streams.monitor.detect import Ballot, Reading, Tally, after_end, count_votes, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
 from streams.monitor.rules import Rule, fill
@@ -33,7 +34,7 @@ class ClosedBin(NamedTuple):
     """By rule, as they are after the bin; to be read, not kept: they go on changing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """What all entities of a monitor share."""
 
@@ -44,8 +45,13 @@ class Context:
     on_bin: Callable[[ClosedBin], None] | None = None
     """Told of every bin that has closed."""
 
+    @cached_property
+    def in_force(self) -> dict[str, str]:
+        """The rules' versions, by name."""
+        return {rule.alert: rule.version for rule in self.rules}
 
-def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> list[Alert]:
+
+def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> tuple[list[Alert], int]:
     """Close one of the entity's open bins; they close oldest first, when the watermark has passed their end.
 
     Args:
@@ -53,26 +59,42 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         horizon: changed in place.
         context: rules and versions.
         start_ms: start of the bin.
+
+    Returns:
+        The transitions, and how many firings a cooldown kept back.
     """
-    votes = sorted(state.open.pop(start_ms), key=_event_order)
+    votes = state.open.pop(start_ms)
+    votes.sort(key=_event_order)
     ballots = [_ballot(horizon, vote) for vote in votes]
     horizon.closed(start_ms)
-    horizon.expire(start_ms)
-    late, state.late = state.late, 0
+    tally = count_votes(start_ms, ballots, late=state.late)
+    state.late = suppressed = 0
     alerts: list[Alert] = []
-    in_force = {rule.alert: rule.version for rule in context.rules}
+    if context.in_force != {name: memory.rule_version for name, memory in state.rules.items()}:
+        alerts += _settle(state, context, start_ms)
+    for rule in context.rules:
+        memory = state.rules[rule.alert]
+        reading = read_bin(rule, memory, tally)
+        if reading is not None:
+            before = memory.life.suppressed
+            alerts += _advance(rule, memory, state.entity, context, tally, reading)
+            suppressed += memory.life.suppressed - before
+        learn(rule, memory, tally)
+    if context.on_bin is not None:
+        baselines = {name: memory.baseline for name, memory in state.rules.items()}
+        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, baselines))
+    return alerts, suppressed
+
+
+def _settle(state: EntityState, context: Context, start_ms: int) -> list[Alert]:
+    """Give every rule in force a memory, and take away those of other rules."""
+    alerts: list[Alert] = []
     for name, memory in sorted(state.rules.items()):
-        if memory.rule_version != in_force.get(name):
+        if memory.rule_version != context.in_force.get(name):
             alerts += _withdrawn(memory, name, state.entity, context, start_ms)
             del state.rules[name]
     for rule in context.rules:
-        memory = state.rules.setdefault(rule.alert, RuleState(rule_version=rule.version))
-        alerts += _apply(rule, memory, state.entity, context, ballots, start_ms, late)
-    if context.on_bin is not None:
-        counted = [ballot.vote.negative for ballot in ballots if ballot.counts]
-        baselines = {name: memory.baseline for name, memory in state.rules.items()}
-        total = math.fsum(counted)
-        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(counted), total, baselines))
+        state.rules.setdefault(rule.alert, RuleState(rule_version=rule.version))
     return alerts
 
 
@@ -96,32 +118,23 @@ def _ballot(horizon: Horizon, vote: Vote) -> Ballot:
     return Ballot(vote=vote, story=found.story, copy=found.copy, counts=counts)
 
 
-def _apply(
-    rule: Rule,
-    memory: RuleState,
-    entity: str,
-    context: Context,
-    ballots: Sequence[Ballot],
-    start_ms: int,
-    late: int,
+def _advance(
+    rule: Rule, memory: RuleState, entity: str, context: Context, tally: Tally, reading: Reading
 ) -> list[Alert]:
-    reading = read_bin(rule, memory, ballots, start_ms=start_ms, late=late)
-    labels = {"alertname": rule.alert, "entity": entity, **rule.labels}
     suppressed = memory.life.suppressed
     written = advance(
         rule,
         memory.life,
         reading.condition,
-        labels=labels,
-        bin_start_ms=start_ms,
-        bin_end_ms=start_ms + BIN_MS,
+        labels={"alertname": rule.alert, "entity": entity, **rule.labels},
+        bin_start_ms=tally.start_ms,
+        bin_end_ms=tally.end_ms,
     )
-    alerts = [_alert(rule, memory, entity, context, reading, state=state, at_ms=start_ms + BIN_MS) for state in written]
+    alerts = [_alert(rule, memory, entity, context, reading, state=state, at_ms=tally.end_ms) for state in written]
     if "firing" in written or "resolved" in written or memory.life.suppressed > suppressed:
         spend_evidence(rule, memory)
     if "resolved" in written or "inactive" in written:
         after_end(memory)
-    learn(rule, memory, ballots, end_ms=start_ms + BIN_MS)
     return alerts
 
 
@@ -137,8 +150,9 @@ def _alert(
 ) -> Alert:
     life = memory.life
     ended = state in ("resolved", "inactive")
-    if reading.log_e is not None:
-        life.peak_log_e = max(reading.log_e, life.peak_log_e or -math.inf)
+    log_e = reading.log_e
+    if log_e is not None:
+        life.peak_log_e = max(log_e, life.peak_log_e or -math.inf)
     if not ended or life.evidence is None:
         life.evidence = build_evidence(
             rule,

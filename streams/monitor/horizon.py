@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import xxhash
 
-from streams.monitor.bins import BIN_MS, HOUR_MS
+from streams.monitor.bins import HOUR_MS
 from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
 
@@ -95,8 +95,9 @@ class Horizon:
         return True
 
     def closed(self, start_ms: int) -> None:
-        """Take note that a bin has closed: its votes are open no more."""
+        """Take note that a bin has closed: its votes are open no more, and what it leaves beyond the horizon goes."""
         self._dirty.add(start_ms // HOUR_MS)
+        self.expire(start_ms)
 
     def story(self, text: str, *, message_id: str, at_ms: int) -> Assignment:
         """Find a message's story; mentions must come in the order (time, id)."""
@@ -140,13 +141,14 @@ class Horizon:
             if hour >= self._oldest_hour:
                 self._hour(hour * HOUR_MS)
         told = set(self._stories.hours())
+        waiting: dict[int, list[Vote]] = {}
+        for start_ms, votes in sorted(open_votes.items()):
+            waiting.setdefault(start_ms // HOUR_MS, []).extend(votes)
         written = []
         for hour in sorted((self._dirty | story_hours) & self._hours.keys()):
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
-            bins = range(hour * HOUR_MS, (hour + 1) * HOUR_MS, BIN_MS)
-            waiting = [vote for start_ms in bins for vote in open_votes.get(start_ms, ())]
-            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting)
+            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, []))
             written.append((self._other_place(hour), _encoder.encode(chunk)))
         deleted = sorted(self._stale)
         self._stories.clean()
@@ -205,4 +207,8 @@ class Horizon:
         return chunk.open
 
     def _hour(self, at_ms: int) -> _Hour:
-        return self._hours.setdefault(at_ms // HOUR_MS, _Hour())
+        number = at_ms // HOUR_MS
+        hour = self._hours.get(number)
+        if hour is None:
+            hour = self._hours[number] = _Hour()
+        return hour

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from streams.monitor.rules import Rule, duration_ms
+from streams.monitor.rules import Rule
 from streams.monitor.state import Life
 from streams.records import AlertState, Severity
 
@@ -103,7 +103,7 @@ def _while_pending(
         return [_write(life, "inactive")] if life.transition >= 0 else []
     if life.holding_since_ms is None:
         life.holding_since_ms = bin_start_ms
-    if bin_end_ms - life.holding_since_ms < duration_ms(rule.for_):
+    if bin_end_ms - life.holding_since_ms < rule.for_ms:
         return []
     if bin_end_ms <= life.cooldown_until_ms and not _breaks_cooldown(rule, life, condition):
         life.suppressed += 1
@@ -114,7 +114,7 @@ def _while_pending(
     life.calm_since_ms = None
     life.severity = condition.severity
     life.last_severity = condition.severity
-    life.cooldown_until_ms = bin_end_ms + duration_ms(rule.cooldown.for_)
+    life.cooldown_until_ms = bin_end_ms + rule.cooldown.for_ms
     return [_write(life, "firing")]
 
 
@@ -133,7 +133,7 @@ def _while_firing(rule: Rule, life: Life, condition: Condition, bin_end_ms: int)
         return written
     if life.calm_since_ms is None:
         life.calm_since_ms = bin_end_ms
-    if bin_end_ms - life.calm_since_ms >= duration_ms(rule.keep_firing_for):
+    if bin_end_ms - life.calm_since_ms >= rule.keep_firing_for_ms:
         life.state = "inactive"
         written.append(_write(life, "resolved"))
     return written

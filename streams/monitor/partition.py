@@ -236,9 +236,9 @@ class PartitionMonitor:
         while self._due and self._due[0][0] <= watermark_ms:
             end_ms, name = heapq.heappop(self._due)
             state = self._entities[name]
-            before = sum(rule.life.suppressed for rule in state.rules.values())
-            alerts += close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
-            self.counters.suppressed += sum(rule.life.suppressed for rule in state.rules.values()) - before
+            written, suppressed = close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
+            alerts += written
+            self.counters.suppressed += suppressed
             self._changed.add(name)
         return alerts
 

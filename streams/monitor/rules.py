@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -68,11 +70,16 @@ class MinSupport(_Part, frozen=True, kw_only=True):
     sources: int = 2
 
 
-class Cooldown(_Part, frozen=True, kw_only=True):
+class Cooldown(_Part, frozen=True, kw_only=True, dict=True):
     """Silence after an alert has fired, counted from its firing."""
 
     for_: Duration = msgspec.field(default="12h", name="for")
     unless: Literal["severity_increases", "never"] = "severity_increases"
+
+    @cached_property
+    def for_ms(self) -> int:
+        """Its length in milliseconds."""
+        return duration_ms(self.for_)
 
 
 class SeverityStep(_Part, frozen=True, kw_only=True):
@@ -82,8 +89,11 @@ class SeverityStep(_Part, frozen=True, kw_only=True):
     stories: int = 0
 
 
-class Rule(_Part, frozen=True, kw_only=True):
-    """One alert rule."""
+class Rule(_Part, frozen=True, kw_only=True, dict=True):
+    """One alert rule.
+
+    What follows from its fields is worked out once (`dict=True` gives it a place): it is asked for at every bin.
+    """
 
     alert: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
     """Name, and the label `alertname`."""
@@ -108,26 +118,51 @@ class Rule(_Part, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Hash of the rule's meaning, 12 hexadecimal digits."""
         meaning = msgspec.json.encode(self, order="deterministic")
         return hashlib.sha256(meaning).hexdigest()[:12]
 
-    @property
+    @cached_property
     def is_e_detector(self) -> bool:
         """Whether the share e-detector decides."""
         return self.type == "spike"
 
-    @property
+    @cached_property
     def arl_bins(self) -> float:
         """Average run length at which the e-detector fires, in bins."""
         return duration_ms(self.fire.arl or "30d") / BIN_MS
 
-    @property
+    @cached_property
+    def log_arl(self) -> float:
+        """Log of `arl_bins`: the e-detector fires at this log e-value."""
+        return math.log(self.arl_bins)
+
+    @cached_property
     def pending_bins(self) -> float:
-        """Average run length at which it is pending, in bins."""
+        """Average run length at which the e-detector is pending, in bins."""
         return duration_ms(self.pending.arl or self.fire.arl or "30d") / BIN_MS
+
+    @cached_property
+    def log_pending(self) -> float:
+        """Log of `pending_bins`: the e-detector is pending at this log e-value."""
+        return math.log(self.pending_bins)
+
+    @cached_property
+    def window_ms(self) -> int:
+        """`window` in milliseconds."""
+        return duration_ms(self.window)
+
+    @cached_property
+    def for_ms(self) -> int:
+        """`for` in milliseconds."""
+        return duration_ms(self.for_)
+
+    @cached_property
+    def keep_firing_for_ms(self) -> int:
+        """`keep_firing_for` in milliseconds."""
+        return duration_ms(self.keep_firing_for)
 
 
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,8 +38,10 @@ def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms:
         terms: its log evidence per bet; used if it counts.
     """
     run.messages += 1
-    run.truncated += vote.truncated
-    run.clamped += vote.clamped
+    if vote.truncated:
+        run.truncated += 1
+    if vote.clamped:
+        run.clamped += 1
     run.models.add(vote.model)
     if copy:
         for item in run.top:
@@ -59,12 +61,19 @@ def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms:
     run.topics[vote.topic] = _added(run.topics.get(vote.topic, []), terms)
     run.top.append(StoryItem(story=story, vote=vote, terms=terms))
     if len(run.top) > TOP_STORIES:
-        weakest = min(run.top, key=lambda item: (math.fsum(item.terms), -item.vote.at_ms, item.story))
-        run.top.remove(weakest)
+        _drop_weakest(run.top)
 
 
 def _added(sums: list[float], terms: tuple[float, ...]) -> list[float]:
     return [a + b for a, b in zip(sums, terms, strict=True)] if sums else list(terms)
+
+
+def _drop_weakest(top: list[StoryItem]) -> None:
+    """Of equally weak ones the latest goes, then the one with the smallest story."""
+    strengths = [math.fsum(item.terms) for item in top]
+    least = min(strengths)
+    weakest = [item for item, strength in zip(top, strengths, strict=True) if strength == least]
+    top.remove(min(weakest, key=lambda item: (-item.vote.at_ms, item.story)))
 
 
 def build_evidence(

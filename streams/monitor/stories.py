@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from bisect import bisect_left, insort
+from bisect import insort
 from collections import Counter
+from itertools import chain
 from typing import Final, NamedTuple
 
 import msgspec
@@ -57,6 +58,8 @@ class _Story(NamedTuple):
     at_ms: int
     message_id: str
     tokens: tuple[int, ...]
+    keys: tuple[int, ...]
+    """What the index finds it by; worked out once, and known when it is to be forgotten."""
 
 
 class _Chunk(msgspec.Struct, array_like=True, frozen=True):
@@ -103,8 +106,7 @@ class StoryIndex:
         self._max_stories = max_stories
         self._stories: dict[int, _Story] = {}
         self._next = 0
-        self._ages: list[tuple[int, str, int]] = []  # (at_ms, message_id, number), oldest first
-        self._hours: dict[int, set[int]] = {}
+        self._hours: dict[int, list[tuple[int, str, int]]] = {}  # (at_ms, message_id, number), oldest first
         self._dirty: set[int] = set()
         self._exact: dict[tuple[int, ...], int] = {}
         self._postings: dict[int, list[int]] = {}
@@ -126,13 +128,15 @@ class StoryIndex:
         at_ms = round(at_s * 1000)
         if not tokens:
             return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
-        keys = index_keys(tokens)
-        found = self._find(tokens, keys, at_ms)
-        if found is not None:
-            return Assignment(_story_id(found.message_id), copy=True, first_message_id=found.message_id)
-        self._dirty.add(self._add(_Story(at_ms, message_id, tokens), keys))
-        self._evict()
-        return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
+        found = self._same(tokens, at_ms)
+        if found is None:
+            keys = tuple(index_keys(tokens))
+            found = self._closest(tokens, keys, at_ms)
+            if found is None:
+                self._dirty.add(self._add(_Story(at_ms, message_id, tokens, keys)))
+                self._evict()
+                return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
+        return Assignment(_story_id(found.message_id), copy=True, first_message_id=found.message_id)
 
     def hours(self) -> list[int]:
         """The hours held (whole hours since the epoch of stories' first messages), ascending."""
@@ -155,7 +159,7 @@ class StoryIndex:
         if hour not in self._hours:
             msg = f"hour {hour} holds no stories: ask for one of hours() or dirty_hours()"
             raise ValueError(msg)
-        stories = sorted(self._stories[number] for number in self._hours[hour])
+        stories = sorted(self._stories[number] for _, _, number in self._hours[hour])
         packed = array("I", [token for story in stories for token in story.tokens])
         return _encode(
             _Chunk(
@@ -178,9 +182,9 @@ class StoryIndex:
             msg = f"hour {hour} is held already: load chunks into a new StoryIndex"
             raise ValueError(msg)
         stories = _decode_stories(hour, data)
-        self._hours[hour] = set()
+        self._hours[hour] = []
         for story in stories:
-            self._add(story, index_keys(story.tokens))
+            self._add(story)
         self._evict()
 
     def expire(self, before_s: float) -> list[int]:
@@ -191,17 +195,21 @@ class StoryIndex:
         before_ms = round(before_s * 1000)
         gone = sorted(hour for hour in self._hours if (hour + 1) * _HOUR_MS <= before_ms)
         for hour in gone:
-            for number in sorted(self._hours[hour]):
+            for _, _, number in self._hours.pop(hour):
                 self._remove(number)
-            del self._hours[hour]
             self._dirty.discard(hour)
         return gone
 
-    def _find(self, tokens: tuple[int, ...], keys: set[int], at_ms: int) -> _Story | None:
+    def _same(self, tokens: tuple[int, ...], at_ms: int) -> _Story | None:
+        """The latest story of the very same words, if it lies within the horizon."""
+        number = self._exact.get(tokens)
+        if number is None:
+            return None
+        story = self._stories[number]
+        return story if self._is_open(story, at_ms) else None
+
+    def _closest(self, tokens: tuple[int, ...], keys: tuple[int, ...], at_ms: int) -> _Story | None:
         """The closest story within the horizon; of equally close ones the earliest, then the smallest id."""
-        exact = self._exact.get(tokens)
-        if exact is not None and self._is_open(self._stories[exact], at_ms):
-            return self._stories[exact]
         closest: tuple[int, _Story] | None = None
         for story in self._candidates(tokens, keys, at_ms):
             distance = difference(story.tokens, tokens)
@@ -212,20 +220,19 @@ class StoryIndex:
     def _is_open(self, story: _Story, at_ms: int) -> bool:
         return 0 <= at_ms - story.at_ms <= self._horizon_ms
 
-    def _candidates(self, tokens: tuple[int, ...], keys: set[int], at_ms: int) -> list[_Story]:
+    def _candidates(self, tokens: tuple[int, ...], keys: tuple[int, ...], at_ms: int) -> list[_Story]:
         """Stories that share enough pairs of words to be worth a comparison, at most `_MAX_VERIFIED`."""
-        postings = [posting for key in keys if (posting := self._postings.get(key))]
+        known = self._postings.keys() & keys
         repeated = len(tokens) - 1 - len(keys) if len(keys) < MAX_KEYS else 0
         needed = max(1, _SHARED_KEYS[len(tokens)] - repeated)
-        if len(postings) < needed:
+        if len(known) < needed:
             return []
+        postings = [self._postings[key] for key in known]
         if sum(map(len, postings)) > _MAX_POSTINGS:
             kept = _rarest(postings)
             needed = max(1, needed - (len(postings) - len(kept)))
             postings = kept
-        shared: Counter[int] = Counter()
-        for posting in postings:
-            shared.update(posting)
+        shared = Counter(chain.from_iterable(postings))
         found = [
             (-count, story)
             for number, count in shared.items()
@@ -235,42 +242,44 @@ class StoryIndex:
             found = sorted(found)[:_MAX_VERIFIED]
         return [story for _, story in found]
 
-    def _add(self, story: _Story, keys: set[int]) -> int:
+    def _add(self, story: _Story) -> int:
         """Hold a story, and return its hour."""
         number, self._next = self._next, self._next + 1
         self._stories[number] = story
-        insort(self._ages, (story.at_ms, story.message_id, number))
         hour = story.at_ms // _HOUR_MS
-        self._hours.setdefault(hour, set()).add(number)
+        insort(self._hours.setdefault(hour, []), (story.at_ms, story.message_id, number))
         same = self._exact.get(story.tokens)
         if same is None or self._stories[same] < story:
             self._exact[story.tokens] = number
-        for key in keys:
-            self._postings.setdefault(key, []).append(number)
+        postings = self._postings
+        for key in story.keys:
+            posting = postings.get(key)
+            if posting is None:
+                postings[key] = [number]
+            else:
+                posting.append(number)
         return hour
 
     def _evict(self) -> None:
         """Drop the oldest stories beyond `max_stories`; their hours stay, emptier, until they expire."""
         while len(self._stories) > self._max_stories:
-            at_ms, _, number = self._ages[0]
-            hour = at_ms // _HOUR_MS
+            hour = min(hour for hour, ages in self._hours.items() if ages)
+            _, _, number = self._hours[hour].pop(0)
             self._remove(number)
-            self._hours[hour].discard(number)
             self._dirty.add(hour)
 
     def _remove(self, number: int) -> None:
         """Forget a story everywhere but in its hour."""
-        story = self._stories[number]
-        age = bisect_left(self._ages, (story.at_ms, story.message_id, number))
-        del self._ages[age]
+        story = self._stories.pop(number)
         if self._exact[story.tokens] == number:
             del self._exact[story.tokens]
-        for key in index_keys(story.tokens):
-            posting = self._postings[key]
-            posting.remove(number)
-            if not posting:
-                del self._postings[key]
-        del self._stories[number]
+        postings = self._postings
+        for key in story.keys:
+            posting = postings[key]
+            if len(posting) == 1:
+                del postings[key]
+            else:
+                posting.remove(number)
 
 
 def _rarest(postings: list[list[int]]) -> list[list[int]]:
@@ -321,7 +330,8 @@ def _decode_stories(hour: int, data: bytes) -> list[_Story]:
     tokens = _little_endian(packed).tolist()
     stories, start = [], 0
     for offset_ms, message_id, length in zip(chunk.offsets_ms, chunk.message_ids, chunk.lengths, strict=True):
-        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, tuple(tokens[start : start + length])))
+        words = tuple(tokens[start : start + length])
+        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, words, tuple(index_keys(words))))
         start += length
     return stories
 
