@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.padding import Padding
 from rich.text import Text
 
-from deploy.cli.frame import err, out
+from deploy.cli.frame import err, out, settings
 from streams.errors import RuleError
 from streams.monitor import load_rules
+from streams.monitor.rules import duration_ms
 from streams.replay.rule_words import rule_sentence
 
+if TYPE_CHECKING:
+    from streams.replay.backtest import Bounds
+    from streams.replay.comparison import Comparison
+
 app = typer.Typer(no_args_is_help=True)
+
+_RANGE = "Range"
+_READING = "Reading the source"
+_BOUNDS = "Bounds: exit status 1 if one is broken"
+_RESULTS = "Results"
 
 
 @app.callback()
@@ -43,3 +55,181 @@ def check(file: Annotated[Path, typer.Argument(help="Rule file, YAML.")]) -> Non
             console.print(sentence, soft_wrap=True)
     noun = "rule" if len(found.rules) == 1 else "rules"
     console.print(f"{file}: {len(found.rules)} {noun}, version {found.version}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def backtest(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE", help="Files or folders of messages, or kafka: and a topic.")
+    ],
+    new: Annotated[Path, typer.Option("--rules", help="The rule file to try.")],
+    against: Annotated[Path | None, typer.Option(help="The old rule file. Unset: the rules in force.")] = None,
+    as_scored: Annotated[
+        bool, typer.Option("--as-scored", help="The source is mentions with their scores: score nothing again.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", help="First event time, such as 2020-02-20T00:00:00Z.", rich_help_panel=_RANGE),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--to", help="Last event time, inclusive.", rich_help_panel=_RANGE)
+    ] = None,
+    warm_up: Annotated[
+        str,
+        typer.Option(
+            help="What is read before --from, for the baselines: such as 30d, or all.", rich_help_panel=_RANGE
+        ),
+    ] = "30d",
+    max_per_day: Annotated[
+        int | None,
+        typer.Option(min=0, help="Most alerts on any day under the new rules, all companies.", rich_help_panel=_BOUNDS),
+    ] = None,
+    max_added: Annotated[
+        int | None, typer.Option(min=0, help="Most alerts that only the new rules raise.", rich_help_panel=_BOUNDS)
+    ] = None,
+    allow_removed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-removed/--no-removed",
+            help="May the new rules miss what the old ones raise?",
+            rich_help_panel=_BOUNDS,
+        ),
+    ] = True,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write the difference for programs; - is standard output.", rich_help_panel=_RESULTS),
+    ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write it for a pull request's comment; - is standard output.", rich_help_panel=_RESULTS),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Keep both runs in this new folder, with reports.", rich_help_panel=_RESULTS),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Of messages: model folder, name or version. Unset: as configured.", rich_help_panel=_READING
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Of messages: processes that score.", rich_help_panel=_READING)
+    ] = None,
+    trust_stories: Annotated[
+        bool, typer.Option("--trust-stories", help="Of mentions: take the stories they name.", rich_help_panel=_READING)
+    ] = False,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Put the rows in the order of time first.", rich_help_panel=_READING)
+    ] = False,
+    assume_utc: Annotated[
+        bool, typer.Option("--assume-utc", help="Take times without an offset as UTC.", rich_help_panel=_READING)
+    ] = False,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=COLUMN, for a column of another name; repeat it.", rich_help_panel=_READING),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave bad rows out and carry on as if nothing.", rich_help_panel=_READING),
+    ] = False,
+) -> None:
+    """Run two rule sets over the same history, and say what the new one changes for a desk.
+
+    Alerts that were added, removed, shifted in time or changed, by rule and company, each with its evidence, and alerts
+    per day. Raw messages are scored once for both. Meant for a terminal, and for the CI of a rules repository.
+
+    Exit status: 0 all bounds hold (without bounds: always), 1 a bound is broken, 2 wrong use, a rule file that is not
+    valid, or bad input (also bad rows, unless --skip-bad).
+    """
+    from deploy.cli.backtest import Trial, run_backtest
+    from deploy.cli.differences import show_difference, takes_output, write_difference
+    from streams.replay.backtest import Bounds, broken
+    from streams.replay.execute import Request
+    from streams.replay.options import FileOptions
+    from streams.replay.plan import read_rules
+
+    begin, end = _moment(since, "--from"), _moment(until, "--to")
+    if begin is not None and end is not None and end < begin:
+        raise typer.BadParameter("an empty range: it ends before --from", param_hint="--to")
+    if json is not None and json == markdown:
+        raise typer.BadParameter("not the same as --json", param_hint="--markdown")
+    if model is not None and as_scored:
+        raise typer.BadParameter("nothing is scored with --as-scored: leave one of the two out", param_hint="--model")
+    if trust_stories and not as_scored:
+        raise typer.BadParameter("only scored mentions name a story: add --as-scored", param_hint="--trust-stories")
+    current = settings()
+    old = against or current.monitor.rules
+    request = Request(
+        texts=tuple(sources),
+        rules=read_rules(old),
+        as_scored=as_scored,
+        report_from=begin,
+        report_until=end,
+        warm_up=_warm_up(warm_up),
+        trust_stories=trust_stories,
+        model=model,
+        workers=workers,
+        files=FileOptions(columns=_columns(column or ()), assume_utc=assume_utc, sort=sort),
+    )
+    bounds = Bounds(max_per_day=max_per_day, max_added=max_added, allow_removed=allow_removed)
+    names = (str(old or "the shipped rules"), str(new))
+    found = run_backtest(current, Trial(request, read_rules(new), names, bounds, folder), err())
+    if not takes_output(json, markdown):
+        show_difference(found, out())
+    reasons = broken(found, bounds)
+    write_difference(found, json=json, markdown=markdown, verdict=reasons if bounds.any else None)
+    left_out = sum(found.new.summary.bad.values())
+    if left_out and not skip_bad:
+        were, them = ("record was", "it") if left_out == 1 else ("records were", "them")
+        words = f"{left_out:,} bad {were} left out: mend {them}, or pass {them} over with --skip-bad"
+        err().print(words, style="red", soft_wrap=True)
+        raise typer.Exit(2)
+    _conclude(found, bounds, reasons)
+
+
+def _conclude(found: Comparison, bounds: Bounds, reasons: list[str]) -> None:
+    console = err()
+    for reason in reasons:
+        console.print(f"Not within bounds: {reason}", style="red", markup=False, soft_wrap=True)
+    if reasons:
+        raise typer.Exit(1)
+    if bounds.any:
+        console.print("All bounds hold", style="green")
+    elif found.difference.is_none:
+        console.print("A desk would see no difference", style="green")
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        msg = f"{text!r} is no time with an offset: write it like 2026-03-17T09:30:00Z"
+        raise typer.BadParameter(msg, param_hint=option)
+    return moment.astimezone(UTC)
+
+
+def _columns(given: Sequence[str]) -> dict[str, str]:
+    from streams.replay.options import FIELDS
+
+    found: dict[str, str] = {}
+    for text in given:
+        field, sign, column = text.partition("=")
+        if not (sign and column) or field not in FIELDS or field in found:
+            msg = f"{text!r} is not FIELD=COLUMN, once per field; fields are {', '.join(FIELDS)}"
+            raise typer.BadParameter(msg, param_hint="--column")
+        found[field] = column
+    return found
+
+
+def _warm_up(text: str) -> timedelta | None:
+    if text == "all":
+        return None
+    try:
+        return timedelta(milliseconds=duration_ms(text))
+    except RuleError as error:
+        raise typer.BadParameter(f"{error}, or all", param_hint="--warm-up") from error
