@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ import msgspec
 from streams.errors import RuleError
 from streams.monitor.rules import parse_rules
 from streams.records import Alert
+from streams.replay.report.command import command
 from streams.replay.results import RunResult, Summary, TimelinePoint
 
 
@@ -69,6 +69,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Firings that a cooldown kept back."""
     bad: dict[str, int]
     """Rows and records that could not be used, by reason."""
+    messages: dict[str, int] | None = None
+    """Of a replay that scored raw messages: what became of them, by name."""
 
 
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +126,7 @@ def report_data(run: RunResult) -> ReportData:
             duplicates=summary.duplicates,
             suppressed=summary.suppressed,
             bad=dict(summary.bad),
+            messages=summary.messages,
         ),
         names=_names(run),
         timeline=run.timeline(),
@@ -135,8 +138,6 @@ def report_data(run: RunResult) -> ReportData:
 
 
 def _facts(summary: Summary) -> Facts:
-    rest = dict(summary.options)
-    command = rest.pop("command", None)
     scoring = "with the scores that the mentions came with" if summary.mode == "as-scored" else "scored again"
     return Facts(
         source=summary.source.text,
@@ -149,15 +150,9 @@ def _facts(summary: Summary) -> Facts:
         last_event=summary.last_event,
         rules_version=summary.versions.rules,
         models=tuple(sorted(summary.versions.models)),
-        command=_command(command),
-        options=dict(_flat(rest)),
+        command=command(summary),
+        options=dict(_flat(summary.options)),
     )
-
-
-def _command(command: Any) -> str | None:
-    if isinstance(command, (list, tuple)):
-        return shlex.join(str(word) for word in command)
-    return None if command is None else str(command)
 
 
 def _part(part: dict[str, Any]) -> str:

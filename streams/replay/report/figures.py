@@ -56,21 +56,25 @@ def key_figures(
     fired = [life for life in found if life.fired is not None]
     by_severity = [(severity, sum(life.severity == severity for life in fired)) for severity in reversed(SEVERITIES)]
     kinds = ", ".join(f"{count:,} {severity}" for severity, count in by_severity if count)
-    unfired = len(found) - len(fired)
+    unfired = sum(life.fired is None and not life.fired_before for life in found)
     weeks = days / _DAYS_PER_WEEK
     rate = len(fired) / (weeks * figures.companies) if figures.companies else 0.0
     bad = sum(figures.bad.values())
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in sorted(figures.bad.items()))
     before = figures.mentions_read - mentions
     return [
-        Figure(f"{len(fired):,}", "alerts fired", kinds),
+        _count(len(fired), "alert fired", "alerts fired", kinds),
         Figure(_rate(rate), "per week and company", f"{_rate(len(fired) / days)} a day in all"),
-        Figure(f"{figures.companies:,}", "companies", f"over {plural(round(days), 'day')}"),
-        Figure(f"{mentions:,}", "mentions", f"{before:,} more outside the range" if before > 0 else ""),
-        Figure(f"{unfired:,}", "rises that came to nothing", "pending, never fired"),
-        Figure(f"{figures.late:,}", "late mentions", "not counted" if figures.late else ""),
-        Figure(f"{bad:,}", "bad rows", reasons),
+        _count(figures.companies, "company", "companies", f"over {plural(round(days), 'day')}"),
+        _count(mentions, "mention", "mentions", f"{before:,} more outside the range" if before > 0 else ""),
+        _count(unfired, "rise that came to nothing", "rises that came to nothing", "pending, never fired"),
+        _count(figures.late, "late mention", "late mentions", "not counted" if figures.late else ""),
+        _count(bad, "bad row", "bad rows", reasons),
     ]
+
+
+def _count(count: int, one: str, many: str, more: str) -> Figure:
+    return Figure(f"{count:,}", one if count == 1 else many, more)
 
 
 def _rate(value: float) -> str:

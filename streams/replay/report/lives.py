@@ -36,18 +36,23 @@ class Life:
 
     @property
     def shown(self) -> Alert:
-        """The record whose evidence is shown: the first that says it fired, or else the first of all."""
-        return next((alert for alert in self.transitions if alert.fired_at is not None), self.transitions[0])
+        """The record whose evidence is shown: the first that says it fires, or else the first of all."""
+        return next((alert for alert in self.transitions if alert.state == "firing"), self.transitions[0])
 
     @property
     def fired(self) -> datetime | None:
-        """When it fired, event time; None if it never did."""
-        return self.shown.fired_at
+        """When it fired in the range, event time; None if it did not."""
+        return self.shown.at if self.shown.state == "firing" else None
+
+    @property
+    def fired_before(self) -> bool:
+        """It had fired before the range began, and only its end lies in it."""
+        return self.fired is None and self.shown.fired_at is not None
 
     @property
     def begin(self) -> datetime:
         """When it fired, or when it was opened if it never did."""
-        return self.fired or self.shown.starts_at
+        return self.fired or self.shown.fired_at or self.shown.starts_at
 
     @property
     def ended(self) -> datetime | None:
@@ -56,8 +61,9 @@ class Life:
 
     @property
     def severity(self) -> Severity:
-        """The highest that it reached."""
-        return max((alert.severity for alert in self.transitions), key=SEVERITIES.index)
+        """The highest at which it fired; what was pending called nobody, and does not count if it fired at all."""
+        firing = [alert.severity for alert in self.transitions if alert.state == "firing"]
+        return max(firing or [alert.severity for alert in self.transitions], key=SEVERITIES.index)
 
     @property
     def strength(self) -> tuple[int, float, float]:

@@ -266,7 +266,7 @@ def _row(life: Life, *, linked: bool = True) -> AlertRow:
         rule=life.shown.rule,
         share=percent(evidence.observed.share),
         usual=percent(evidence.baseline.share),
-        state="fired" if life.fired is not None else "never fired",
+        state="fired" if life.fired is not None else "fired before the range" if life.fired_before else "never fired",
     )
 
 

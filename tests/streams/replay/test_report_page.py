@@ -22,6 +22,7 @@ from streams.replay import results
 from streams.replay.report import ReportOptions, report_data, write_report
 from streams.replay.report.alert_view import alert_view, element_id, number, safe_url
 from streams.replay.report.charts import overview_chart, script_json
+from streams.replay.report.command import command
 from streams.replay.report.lives import lives, strongest_first
 from streams.replay.report.page import render
 from tests.streams.monitor.invented import in_order, incident, run
@@ -135,6 +136,23 @@ def test_the_first_firing_is_shown_and_the_highest_severity_counts() -> None:
     assert len(view.life) == 3
 
 
+def test_what_was_pending_does_not_make_an_alert_more_severe() -> None:
+    at = START + DAY
+    alerts = [transition("a", "pending", at, 0, severity="critical"), transition("a", "firing", at + HOUR, 1)]
+    assert lives(alerts)[0].severity == "warning"
+    assert lives(alerts[:1])[0].severity == "critical"
+
+
+def test_an_alert_that_fired_before_the_range_is_no_alert_of_the_range() -> None:
+    (over,) = [alert for alert in life("a1", START) if alert.state == "resolved"]
+    (found,) = lives([over])
+    assert (found.fired, found.fired_before, found.begin) == (None, True, START)
+    text = _page([over]).text
+    assert "0 alerts fired" in text
+    assert "0 rises that came to nothing" in text
+    assert "fired before the range" in text
+
+
 def test_transitions_may_come_in_any_order_and_twice() -> None:
     alerts = [*life("a1", START + DAY), *life("b2", START + 2 * DAY)]
     assert render(report(alerts)) == render(report([*reversed(alerts), *alerts]))
@@ -173,7 +191,7 @@ def test_a_rise_that_came_to_nothing_called_nobody() -> None:
     alerts = [transition("p", "pending", at, 0), transition("p", "inactive", at + HOUR, 1)]
     text = _page(alerts).text
     assert "0 alerts fired" in text
-    assert "1 rises that came to nothing" in text
+    assert "1 rise that came to nothing" in text
     assert "never fired" in text
     assert "No alert fired in this range." in text
 
@@ -404,13 +422,13 @@ def _summary(**changes: Any) -> results.Summary:
     values: dict[str, Any] = {
         "mode": "as-scored",
         "source": results.SourceSummary(
-            kind="files", text="a.jsonl", identity="77" * 8, parts=[{"name": "a.jsonl", "bytes": 12, "sha256": "e3"}]
+            kind="files",
+            text="a b.jsonl",
+            identity="77" * 8,
+            parts=[{"name": "a b.jsonl", "bytes": 12, "sha256": "e3"}],
         ),
-        "options": {
-            "command": ["squall", "replay", "a b.jsonl"],
-            "monitor": {"allowed_lateness_s": 120},
-            "entity": None,
-        },
+        "options": {"monitor": {"allowed_lateness_s": 120}, "entity": None, "warm_up": "all"},
+        "messages": {"messages": 700, "bad_rows": 3},
         "report_from": None,
         "report_until": START + 5 * DAY,
         "first_event": START,
@@ -442,12 +460,13 @@ def test_a_finished_run_has_all_that_a_report_needs(tmp_path: Path) -> None:
     data = report_data(results.load_run(tmp_path))
     assert data.names == {"BRYN": "Brynholt", "QLMK": "Quillmark Ferries"}
     assert data.margin == 0.1
-    assert data.facts.options == {"monitor.allowed_lateness_s": "120"}
+    assert data.facts.options == {"monitor.allowed_lateness_s": "120", "warm_up": "all"}
     page = _Page(render(data))
     for words in (
-        "squall replay 'a b.jsonl'",
+        "squall replay 'a b.jsonl' --as-scored --to 2026-03-07T00:00:00Z --warm-up all --rules rules.yaml --out again",
+        "bad rows 3, messages 700",
         "with the scores that the mentions came with: small@3",
-        "a.jsonl, bytes 12, sha256 e3",
+        "a b.jsonl, bytes 12, sha256 e3",
         "desk.yaml (sha256 " + "ab" * 32,
         "from the beginning to 7 March 2026 00:00 UTC",
         "2 March 2026 00:00 UTC to 4 March 2026 00:00 UTC",
@@ -455,6 +474,26 @@ def test_a_finished_run_has_all_that_a_report_needs(tmp_path: Path) -> None:
         "Quillmark Ferries QLMK",
     ):
         assert words in page.text, words
+
+
+def test_the_command_names_all_that_a_summary_knows() -> None:
+    versions = msgspec.structs.replace(_summary().versions, rules_file="default_rules.yaml")
+    parts = [{"name": "a.csv"}, {"name": "b.csv"}]
+    told = _summary(
+        mode="rescored",
+        source=results.SourceSummary(kind="files", text="a.csv b.csv", identity="7", parts=parts),
+        options={"model": "small@3f9a", "entity": "QLMK", "known_at": "2026-03-09T00:00:00Z", "warm_up": "30d"},
+        report_from=START,
+        report_until=None,
+        versions=versions,
+    )
+    assert command(told) == (
+        "squall replay a.csv b.csv --model 3f9a --from 2026-03-02T00:00:00Z --warm-up 30d "
+        "--known-at 2026-03-09T00:00:00Z --entity QLMK --out again"
+    )
+    kafka = results.SourceSummary(kind="kafka", text="kafka:?from=a&to=b", identity="7", parts=[{"topic": "t"}])
+    told = _summary(source=kafka, options={"trust_stories": True}, report_until=None, versions=versions)
+    assert command(told) == "squall replay 'kafka:?from=a&to=b' --as-scored --trust-stories --out again"
 
 
 def test_rules_that_cannot_be_read_are_shown_all_the_same(tmp_path: Path) -> None:
