@@ -43,7 +43,7 @@ ENTRIES = (
     Entry(
         "worker", "deploy.cli.worker", "worker", PATH, "Score messages as they arrive and raise alerts, until stopped."
     ),
-    Entry("replay", "deploy.cli.replay", "replay", PATH, "Recompute alerts from the mentions that Kafka holds."),
+    Entry("replay", "deploy.cli.replay", "replay", PATH, "Replay any stretch of history: what would fire, and why."),
     Entry("rules", "deploy.cli.rules", "app", PATH, "Check alert rules, and try them on history."),
     Entry("score", "deploy.cli.score", "score", MODEL, "Score the texts of a file: sentiment and topic of each."),
     Entry("train", "deploy.cli.train", "train", MODEL, "Fine-tune the model on labelled texts."),

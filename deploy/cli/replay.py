@@ -1,86 +1,249 @@
-"""`squall replay`: recompute alerts from the mentions that Kafka holds."""
+"""`squall replay`: any stretch of history through the same code again."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from deploy.cli.frame import err, out, settings
-from streams.assembly import company_names, entity_table, rules_in_force
+from deploy.cli.replay_progress import RunDisplay
+from deploy.cli.replay_words import BadRows, print_alert, print_summary
+from streams.assembly import entity_table
 from streams.config import Settings
-from streams.deliver import alert_block, alert_line
-from streams.deliver.sinks import DELIVERED_STATES
-from streams.errors import InputError
-from streams.records import Alert, encode
-from streams.replay import compare_alerts, read_alerts, replay_mentions
+from streams.ingest.decode import Limits
+from streams.records import Alert
+from streams.replay.compare import compare_alerts
+from streams.replay.execute import Request, Watch, execute
+from streams.replay.log import read_alerts
+from streams.replay.options import FileOptions
+from streams.replay.pace import paced, parse_speed
+from streams.replay.plan import read_rules
+from streams.replay.results import RunResult
+from streams.replay.workdir import WorkFolder
+
+_WARM_UP = re.compile(r"(\d{1,5})([hdw])")
+_HOURS = {"h": 1, "d": 24, "w": 168}
+
+_FILES = "Reading files"
+_RUN = "The run"
 
 
 def replay(
-    entity: Annotated[str | None, typer.Option(help="This company's alerts only (its symbol).")] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Event time at which to stop, such as 2026-03-17T09:30:00Z. Unset: all there is.")
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="CSV, TSV, JSON lines (also .gz), Parquet, a folder of them, or kafka:[TOPIC][?from=&to=]."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Also write every transition here, as JSON lines.")] = None,
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Check against the alerts that were raised; exit with 1 if they differ.")
+    output: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to make, with the report. Unset: alerts are printed.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="First event time of an alert, such as 2020-02-20T00:00:00Z.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", help="Last event time of an alert.")] = None,
+    warm_up: Annotated[
+        str, typer.Option(help="How much before --from is read to learn what is usual: 48h, 30d, 8w, or all.")
+    ] = "30d",
+    rules: Annotated[Path | None, typer.Option(help="Rule file. Unset: the configured or the shipped rules.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder, name or version of the model. Unset: the configured or the shipped one.")
+    ] = None,
+    as_scored: Annotated[
+        bool, typer.Option("--as-scored", help="The source holds scored mentions: take the scores as they were.")
     ] = False,
+    trust_stories: Annotated[
+        bool, typer.Option("--trust-stories", help="Take the stories that scored mentions name.")
+    ] = False,
+    entity: Annotated[str | None, typer.Option(help="This company's alerts only (its symbol).")] = None,
+    known_at: Annotated[
+        str | None, typer.Option(help="Leave out what arrived, and models that were learned, after this time.")
+    ] = None,
+    speed: Annotated[
+        str | None, typer.Option(help="Print the alerts at the pace of history: 1x, 60x (an hour a minute), or max.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that score. Unset: one per core.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare with the alerts that Kafka holds; exit with 1 if they differ.")
+    ] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare two finished replays: squall replay --compare OLD NEW.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what an unfinished run has left.", rich_help_panel=_RUN)
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the results of an earlier replay.", rich_help_panel=_RUN)
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Exit with 0 although there were bad rows.", rich_help_panel=_FILES)
+    ] = False,
+    sort: Annotated[
+        bool, typer.Option("--sort", help="Put rows in the order of time first.", rich_help_panel=_FILES)
+    ] = False,
+    assume_utc: Annotated[
+        bool, typer.Option("--assume-utc", help="Take times without an offset as UTC.", rich_help_panel=_FILES)
+    ] = False,
+    source: Annotated[
+        str | None, typer.Option(help="Source of rows that name none. Unset: the file's name.", rich_help_panel=_FILES)
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the text.", rich_help_panel=_FILES)] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of the time of publication.", rich_help_panel=_FILES)
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of the id.", rich_help_panel=_FILES)] = None,
+    title_column: Annotated[str | None, typer.Option(help="Column of the title.", rich_help_panel=_FILES)] = None,
+    author_column: Annotated[str | None, typer.Option(help="Column of the author.", rich_help_panel=_FILES)] = None,
+    symbols_column: Annotated[
+        str | None, typer.Option(help="Column of the companies' symbols.", rich_help_panel=_FILES)
+    ] = None,
+    entity_column: Annotated[
+        str | None, typer.Option(help="Column of a scored mention's company.", rich_help_panel=_FILES)
+    ] = None,
 ) -> None:
-    """Recompute alerts from the mentions on Kafka, with the rules in force. It changes nothing.
+    """Replay history: messages are scored and watched as if they came now, and the clock is theirs.
 
-    The same mentions, rules, company names and version of Squall give the same alerts, byte for byte; each alert
-    carries the command that replays it.
+    With --out, DIR holds alerts.jsonl, summary.json, timeline.jsonl.gz and report.html when all of them are complete.
+    A run that was stopped goes on where it was when the same command is given again. Nothing on Kafka is changed.
+
+    Exit status: 0 all is well, 1 there were bad rows or a comparison found a difference, 2 wrong use.
     """
-    current = settings()
-    stop = _moment(until)
-    symbol = _symbol(current, entity)
-    rules = rules_in_force(current)
-    console = out()
-    # Raised ones first: what a worker raises in the meantime is then not missed in the log.
-    raised = list(read_alerts(current, entity=symbol, until=stop)) if compare else []
-    with Progress(console=err(), transient=True) as progress:
-        task = progress.add_task("reading mentions", total=None)
-        replayed = sorted(
-            replay_mentions(
-                current,
-                rules=rules,
-                entity=symbol,
-                until=stop,
-                names=company_names(current),
-                on_progress=lambda read, total: progress.update(task, completed=read, total=total),
-            ),
-            key=lambda alert: alert.at,
-        )
-    if output is not None:
-        _write(output, replayed)
-    for alert in replayed:
-        _print(console, alert)
-    whom = f" of {symbol}" if symbol else ""
-    when = f" until {stop:%Y-%m-%d %H:%M:%S} UTC" if stop else ""
-    fired = sum(alert.state == "firing" for alert in replayed)
-    err().print(f"{len(replayed):,} transitions{whom}{when}, {fired:,} of them firing", soft_wrap=True)
+    texts = tuple(sources or ())
     if compare:
-        _compare(replayed, raised)
+        _compare(texts)
+    if not texts:
+        raise typer.BadParameter("name what to replay: a file, a folder, or kafka:", param_hint="SOURCE")
+    current = settings()
+    begin, end = _moment(since, "--from"), _moment(until, "--to")
+    if begin is not None and end is not None and end < begin:
+        raise typer.BadParameter(f"{until} is before --from {since}: the range is empty", param_hint="--to")
+    _check_combination(as_scored=as_scored, check=check, trust_stories=trust_stories, model=model, since=since)
+    times = parse_speed(speed) if speed is not None else None
+    named = {
+        "text": text_column,
+        "published_at": time_column,
+        "id": id_column,
+        "title": title_column,
+        "author": author_column,
+        "symbols": symbols_column,
+        "entity": entity_column,
+    }
+    request = Request(
+        texts=texts,
+        rules=read_rules(rules or current.monitor.rules),
+        as_scored=as_scored,
+        report_from=begin,
+        report_until=end,
+        warm_up=_span(warm_up),
+        known_at=_moment(known_at, "--known-at"),
+        entity=_symbol(current, entity),
+        trust_stories=trust_stories,
+        model=model,
+        workers=workers,
+        files=_file_options(current, named, source, sort=sort, assume_utc=assume_utc),
+    )
+    # Raised ones first: what a worker raises in the meantime is then not missed in the log.
+    raised = list(read_alerts(current, entity=request.entity, until=end)) if check else []
+    with tempfile.TemporaryDirectory(prefix="squall-replay-") as scratch:
+        run = _run(request, current, output or Path(scratch) / "run", fresh=fresh, force=force, kept=output is not None)
+        _show(run, times=times, alerts=output is None or speed is not None, kept=output is not None)
+    if check:
+        _check(run, raised)
+    if run.summary.bad and not skip_bad:
+        raise typer.Exit(1)
 
 
-def _compare(replayed: list[Alert], raised: list[Alert]) -> None:
-    difference = compare_alerts(replayed, raised)
+def _run(request: Request, current: Settings, folder: Path, *, fresh: bool, force: bool, kept: bool) -> RunResult:
+    console = err()
+    bad = BadRows(console)
+    try:
+        with WorkFolder(folder, fresh=fresh, force=force) as work, RunDisplay(console) as display:
+            watch = Watch(
+                on_step=display.begin,
+                on_progress=lambda progress: display.update(progress.records, progress.total, progress.event_time),
+                on_bad=bad,
+            )
+            run = execute(request, current, work, watch)
+    except KeyboardInterrupt:
+        if kept:
+            console.print("Stopped. The same command goes on from here.", soft_wrap=True)
+        raise
+    finally:
+        bad.conclude()
+    return run
+
+
+def _show(run: RunResult, *, times: float | None, alerts: bool, kept: bool) -> None:
+    console = out()
+    summary = run.summary
+    if alerts:
+        since = summary.report_from or summary.first_event
+        for alert in paced(run.alerts, speed=times, since=since):
+            print_alert(console, alert)
+    print_summary(err() if not kept else console, run, kept=kept)
+
+
+def _check(run: RunResult, raised: list[Alert]) -> None:
+    difference = compare_alerts(run.alerts, raised)
+    console = err()
     if difference is None:
-        err().print(f"The same as the {len(replayed):,} that were raised, byte for byte", style="green")
+        console.print(f"The same as the {len(run.alerts):,} that were raised, byte for byte", style="green")
         return
-    err().print(f"Not the same: {difference}.", style="red", markup=False, soft_wrap=True)
+    console.print(f"Not the same: {difference}.", style="red", markup=False, soft_wrap=True)
     if difference.kind == "missing":
-        err().print("A monitor that has not read everything yet may still raise it.", soft_wrap=True)
+        console.print("A monitor that has not read everything yet may still raise it.", soft_wrap=True)
     elif difference.kind == "unexpected":
-        err().print("Were other rules in force, or is the log cut off by its retention?", soft_wrap=True)
+        console.print("Were other rules in force, or is the log cut off by its retention?", soft_wrap=True)
     raise typer.Exit(1)
 
 
-def _moment(text: str | None) -> datetime | None:
+def _compare(texts: tuple[str, ...]) -> NoReturn:
+    if len(texts) != 2:
+        msg = f"takes two folders of finished replays, the old one and the new one; got {len(texts)}"
+        raise typer.BadParameter(msg, param_hint="--compare")
+    # Only here: matching the alerts of two runs takes scipy, which a replay has no use for.
+    from deploy.cli.differences import show_difference
+    from streams.replay.comparison import compare_folders
+
+    comparison = compare_folders(Path(texts[0]), Path(texts[1]))
+    show_difference(comparison, out())
+    raise typer.Exit(0 if comparison.difference.is_none else 1)
+
+
+def _check_combination(
+    *, as_scored: bool, check: bool, trust_stories: bool, model: str | None, since: str | None
+) -> None:
+    if check and not as_scored:
+        raise typer.BadParameter("compares what the scores as they were lead to: add --as-scored", param_hint="--check")
+    if check and since is not None:
+        msg = "needs the history from its beginning, as the live monitor had it: leave out --from"
+        raise typer.BadParameter(msg, param_hint="--check")
+    if trust_stories and not as_scored:
+        raise typer.BadParameter("only scored mentions name a story: add --as-scored", param_hint="--trust-stories")
+    if model is not None and as_scored:
+        raise typer.BadParameter("nothing is scored with --as-scored: leave one of the two out", param_hint="--model")
+
+
+def _file_options(
+    current: Settings, named: Mapping[str, str | None], source: str | None, *, sort: bool, assume_utc: bool
+) -> FileOptions:
+    ingest = current.ingest
+    return FileOptions(
+        columns={field: column for field, column in named.items() if column is not None},
+        default_source=source,
+        assume_utc=assume_utc,
+        limits=Limits(max_bytes=ingest.max_bytes, oldest=ingest.oldest, max_future_s=ingest.max_future_s),
+        sort=sort,
+    )
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
     if text is None:
         return None
     try:
@@ -89,8 +252,19 @@ def _moment(text: str | None) -> datetime | None:
         moment = None
     if moment is None or moment.tzinfo is None:
         msg = f"{text!r} is no time with an offset: write it like 2026-03-17T09:30:00Z"
-        raise typer.BadParameter(msg, param_hint="--until")
+        raise typer.BadParameter(msg, param_hint=option)
     return moment.astimezone(UTC)
+
+
+def _span(text: str) -> timedelta | None:
+    """Return the length of a warm-up; None for all that there is."""
+    if text == "all":
+        return None
+    match = _WARM_UP.fullmatch(text)
+    if match is None:
+        msg = f"{text!r} is no length of time: write 48h, 30d, 8w, or all"
+        raise typer.BadParameter(msg, param_hint="--warm-up")
+    return timedelta(hours=int(match[1]) * _HOURS[match[2]])
 
 
 def _symbol(current: Settings, entity: str | None) -> str | None:
@@ -99,19 +273,3 @@ def _symbol(current: Settings, entity: str | None) -> str | None:
         return None
     known = entity_table(current).get(entity)
     return known.symbol if known is not None else entity
-
-
-def _print(console: Console, alert: Alert) -> None:
-    if console.is_terminal and alert.state in DELIVERED_STATES:
-        console.print(alert_block(alert))
-    else:
-        console.print(f"{alert.at:%Y-%m-%d %H:%M} {alert_line(alert)}", markup=False, soft_wrap=True)
-
-
-def _write(path: Path, alerts: list[Alert]) -> None:
-    try:
-        with path.open("wb") as file:
-            file.writelines(encode(alert) + b"\n" for alert in alerts)
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror}"
-        raise InputError(msg) from error

@@ -86,7 +86,7 @@ class RunDisplay:
         """
         stretch, now_s = self._stretch, self._clock()
         if stretch.first is None:
-            stretch.first = done if done < (total or 0) else 0
+            stretch.first = done
         stretch.done = done
         at = "" if event_time is None else f"{event_time:%Y-%m-%d %H:%M}"
         rate = f"{stretch.rate(now_s):,.0f}/s"

@@ -79,6 +79,7 @@ def run_monitor(
         BrokerError: Kafka stops answering.
     """
     run = _Run(journal, entity, report_from, report_until, on_progress, on_bad, source.total)
+    run.tell()  # what was done before this process counts for no rate
     for partition in source.partitions:
         if not journal.position(partition).done:
             run.partition(source, partition, rules, options, names or {}, save_every)

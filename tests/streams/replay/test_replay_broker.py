@@ -1,18 +1,19 @@
-import json
 from pathlib import Path
 
 import pytest
+import typer
 from kafka import KafkaProducer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from deploy.cli import load
+from deploy.cli import ENTRIES, load
 from deploy.cli import replay as command
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
 from streams.errors import BrokerError, TopicError
 from streams.monitor import PartitionMonitor, default_rules
 from streams.records import Alert, Mention, encode
-from streams.replay import partition_of, read_alerts, replay_mentions
+from streams.replay import partition_of, read_alerts
+from streams.replay.results import alert_from_line, load_run
 from tests.streams.replay.replay_log import BAD, story
 
 pytestmark = pytest.mark.broker
@@ -52,24 +53,23 @@ def test_a_replay_from_kafka_gives_the_alerts_that_were_raised(
     live = _live(settings)
     fired = next(alert for alert in live if alert.state == "firing")
     assert fired.labels["entity"] == BAD
-
-    assert _sorted(list(replay_mentions(settings, rules=default_rules()))) == _sorted(live)
-    assert _sorted(list(replay_mentions(settings, rules=default_rules(), entity=BAD))) == _sorted(
-        [alert for alert in live if alert.labels["entity"] == BAD]
-    )
     assert {alert.id for alert in read_alerts(settings)} == {alert.id for alert in live}
+    monkeypatch.setattr(command, "settings", lambda: settings)
+
+    out = tmp_path / "all"
+    result = _squall("replay", "kafka:", "--as-scored", "--check", "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert "byte for byte" in result.output
+    assert _sorted(load_run(out).alerts) == _sorted(live)
 
     # The command that the alert itself carries.
-    monkeypatch.setattr(command, "settings", lambda: settings)
     words = fired.replay.split()
     assert words[:2] == ["squall", "replay"]
-    entry = next(entry for entry in _entries() if entry.name == "replay")
-    file = tmp_path / "alerts.jsonl"
-    result = CliRunner().invoke(_typer(entry), [*words[2:], "--output", str(file), "--compare"])
+    result = _squall(*words[1:], "--check", "--out", str(tmp_path / "one"))
     assert result.exit_code == 0, result.output
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert rows[-1] == json.loads(encode(fired))
     assert "byte for byte" in result.output
+    rows = (tmp_path / "one" / "alerts.jsonl").read_bytes().splitlines()
+    assert encode(alert_from_line(rows[-1])) == encode(fired)
 
     # One alert too many on the topic is found.
     producer = KafkaProducer(**settings.kafka.client_options())
@@ -77,39 +77,28 @@ def test_a_replay_from_kafka_gives_the_alerts_that_were_raised(
     producer.send(settings.topics.alerts, value=stray, key=b"0" * 16)
     producer.flush()
     producer.close()
-    result = CliRunner().invoke(_typer(entry), ["--compare"])
+    result = _squall("replay", "kafka:", "--as-scored", "--check")
     assert result.exit_code == 1
     assert "was raised, but does not follow from the log" in result.output
 
 
-def _entries():
-    from deploy.cli import ENTRIES
-
-    return ENTRIES
-
-
-def _typer(entry):
-    import typer
-
-    app = typer.Typer()
-    app.command()(command.replay)
+def _squall(name: str, *arguments: str) -> Result:
+    entry = next(entry for entry in ENTRIES if entry.name == name)
     assert load(entry).name == "replay"
-    return app
+    app = typer.Typer(add_completion=False)
+    app.command()(command.replay)
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200"})
 
 
-def test_without_topics_a_replay_says_how_to_make_them(settings: Settings) -> None:
-    with pytest.raises(TopicError, match="squall topics create"):
-        list(replay_mentions(settings, rules=default_rules()))
-
-
-def test_without_a_broker_a_replay_says_so(make_settings) -> None:
-    with pytest.raises(BrokerError, match="cannot reach Kafka"):
-        list(replay_mentions(make_settings("127.0.0.1:1", "nowhere"), rules=default_rules()))
-
-
-def test_a_time_without_an_offset_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_topics_a_replay_says_which_one_is_missing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "settings", lambda: settings)
-    entry = next(entry for entry in _entries() if entry.name == "replay")
-    result = CliRunner().invoke(_typer(entry), ["--until", "2026-03-02T10:00:00"])
-    assert result.exit_code == 2
-    assert "with an offset" in result.output
+    result = _squall("replay", "kafka:", "--as-scored")
+    assert isinstance(result.exception, TopicError)
+    assert f"there is no topic {settings.topics.mentions}" in str(result.exception)
+
+
+def test_without_a_broker_a_replay_says_so(make_settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "settings", lambda: make_settings("127.0.0.1:1", "nowhere"))
+    result = _squall("replay", "kafka:", "--as-scored")
+    assert isinstance(result.exception, BrokerError)
+    assert "cannot reach Kafka" in str(result.exception)
