@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
-
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
-from streams.errors import BrokerError, RecordError, TopicError
+from streams.errors import RecordError
 from streams.monitor import RuleSet
 from streams.records import Alert, decode_alert
 from streams.replay.core import LogRecord, replay_partition
 from streams.replay.partitioner import partition_of
+from streams.replay.topic_reader import OnProgress, TopicReader, partitions_of, topic_consumer, whole
 from streams.topics import require_topics
 
 _log = logging.getLogger(__name__)
-
-_POLL_MS = 1_000
-_POLL_RECORDS = 2_000
-_STALLED_S = 30.0
-"""A broker that is up answers within this."""
-
-OnProgress = Callable[[int, int], None]
-"""Called now and then with records read and records to read."""
 
 
 def replay_mentions(
@@ -108,80 +97,14 @@ def read_alerts(settings: Settings, *, entity: str | None = None, until: datetim
             yield alert
 
 
-class _Reader:
-    def __init__(
-        self, consumer: Any, partitions: Sequence[TopicPartition], servers: str, on_progress: OnProgress | None
-    ) -> None:
-        self._consumer = consumer
-        self._partitions = {partition.partition: partition for partition in partitions}
-        self._servers = servers
-        self._on_progress = on_progress
-        self._starts: dict[TopicPartition, int] = consumer.beginning_offsets(list(partitions))
-        self._ends: dict[TopicPartition, int] = consumer.end_offsets(list(partitions))
-        self._total = sum(self._ends[partition] - self._starts[partition] for partition in partitions)
-        self._read = 0
-        for partition in partitions:
-            if self._starts[partition]:
-                where = f"{partition.topic}[{partition.partition}]"
-                _log.warning(
-                    "%s begins at offset %d: what came before is past its retention, and so are the baselines that "
-                    "were learned from it; early alerts may differ from the live ones",
-                    where,
-                    self._starts[partition],
-                )
-
-    @property
-    def partitions(self) -> list[int]:
-        return sorted(self._partitions)
-
-    def read(self, number: int) -> Iterator[Any]:
-        """Yield the records of one partition, up to where it ended when the reader was made."""
-        partition = self._partitions[number]
-        end = self._ends[partition]
-        self._consumer.assign([partition])
-        self._consumer.seek(partition, self._starts[partition])
-        heard_s = time.monotonic()
-        while (position := self._consumer.position(partition)) is None or position < end:
-            records = self._consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).get(partition, [])
-            if records:
-                heard_s = time.monotonic()
-            elif time.monotonic() - heard_s > _STALLED_S:
-                msg = f"Kafka at {self._servers} sends nothing more of {partition.topic}[{number}] from {position} on"
-                raise BrokerError(f"{msg}, although it ends at {end}. Is the broker up (`squall broker status`)?")
-            for record in records:
-                if record.offset >= end:
-                    return
-                yield record
-            self._read += len(records)
-            if self._on_progress is not None:
-                self._on_progress(self._read, self._total)
-
-
 @contextmanager
 def _reader(
     settings: Settings, topic: str, *, entity: str | None = None, on_progress: OnProgress | None = None
-) -> Iterator[_Reader]:
+) -> Iterator[TopicReader]:
     require_topics(settings)
     servers = ", ".join(settings.kafka.bootstrap_servers)
-    try:
-        consumer = KafkaConsumer(
-            **settings.kafka.client_options(),
-            client_id="squall-replay",
-            group_id=None,  # the live group's offsets are not ours to move
-            enable_auto_commit=False,
-            auto_offset_reset="none",  # a record that retention deletes under our hands is an error, not a leap
-            allow_auto_create_topics=False,
-        )
-        try:
-            numbers = sorted(consumer.partitions_for_topic(topic) or ())
-            if not numbers:
-                msg = f"topic {topic} has no partitions. Make it with: squall topics create"
-                raise TopicError(msg)
-            if entity is not None:
-                numbers = [numbers[partition_of(entity, len(numbers))]]
-            yield _Reader(consumer, [TopicPartition(topic, number) for number in numbers], servers, on_progress)
-        finally:
-            consumer.close(autocommit=False)
-    except KafkaError as error:
-        msg = f"Kafka at {servers} cannot be read: {type(error).__name__}: {error}"
-        raise BrokerError(msg) from error
+    with topic_consumer(settings) as consumer:
+        partitions = partitions_of(consumer, topic)
+        if entity is not None:
+            partitions = [partitions[partition_of(entity, len(partitions))]]
+        yield TopicReader(consumer, topic, whole(consumer, partitions), servers=servers, on_progress=on_progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.config import Settings
+from streams.replay.kafka_source import KafkaMentions, KafkaMessages
 from streams.replay.mention_files import MentionFiles
 from streams.replay.message_files import MessageFiles
 from streams.replay.options import FileOptions, Window
@@ -38,7 +39,7 @@ def open_messages(
     spec = parse_sources(texts)
     if isinstance(spec, FileSpec):
         return MessageFiles(spec, settings, options=options or FileOptions(), window=window or Window())
-    raise NotImplementedError
+    return KafkaMessages(spec, settings, window=window or Window(), resume=resume)
 
 
 def open_mentions(
@@ -74,4 +75,4 @@ def open_mentions(
             window=window or Window(),
             trust_stories=trust_stories,
         )
-    raise NotImplementedError
+    return KafkaMentions(spec, settings, window=window or Window(), resume=resume)
