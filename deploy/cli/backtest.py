@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,8 @@ def _mentions(
 def _plan(current: Settings, request: Request, scored: Scored | None) -> Plan:
     remarks: dict[str, Any] = {"trust_stories": request.trust_stories} if scored is None else {"model": scored.model}
     if request.report_from is not None:
-        remarks["warm_up"] = "all" if request.warm_up is None else str(request.warm_up)
+        days = request.warm_up  # in the words of `squall replay`, so that the two can be compared
+        remarks["warm_up"] = "all" if days is None else f"{days / timedelta(days=1):g}d"
     return Plan(
         rules=request.rules,
         options=monitor_options(current),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,9 +11,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from deploy.cli.frame import err, out, settings
+from deploy.cli.times import moment
+from deploy.cli.times import warm_up as length
 from streams.errors import RuleError
 from streams.monitor import load_rules
-from streams.monitor.rules import duration_ms
 from streams.replay.rule_words import rule_sentence
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def backtest(
     warm_up: Annotated[
         str,
         typer.Option(
-            help="What is read before --from, for the baselines: such as 30d, or all.", rich_help_panel=_RANGE
+            help="What is read before --from, for the baselines: such as 48h, 30d, 8w, or all.", rich_help_panel=_RANGE
         ),
     ] = "30d",
     max_per_day: Annotated[
@@ -149,7 +149,7 @@ def backtest(
     from streams.replay.options import FileOptions
     from streams.replay.plan import read_rules
 
-    begin, end = _moment(since, "--from"), _moment(until, "--to")
+    begin, end = moment(since, "--from"), moment(until, "--to")
     if begin is not None and end is not None and end < begin:
         raise typer.BadParameter("an empty range: it ends before --from", param_hint="--to")
     if json is not None and json == markdown:
@@ -166,7 +166,7 @@ def backtest(
         as_scored=as_scored,
         report_from=begin,
         report_until=end,
-        warm_up=_warm_up(warm_up),
+        warm_up=length(warm_up),
         trust_stories=trust_stories,
         model=model,
         workers=workers,
@@ -200,19 +200,6 @@ def _conclude(found: Comparison, bounds: Bounds, reasons: list[str]) -> None:
         console.print("A desk would see no difference", style="green")
 
 
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        msg = f"{text!r} is no time with an offset: write it like 2026-03-17T09:30:00Z"
-        raise typer.BadParameter(msg, param_hint=option)
-    return moment.astimezone(UTC)
-
-
 def _columns(given: Sequence[str]) -> dict[str, str]:
     from streams.replay.options import FIELDS
 
@@ -224,12 +211,3 @@ def _columns(given: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(msg, param_hint="--column")
         found[field] = column
     return found
-
-
-def _warm_up(text: str) -> timedelta | None:
-    if text == "all":
-        return None
-    try:
-        return timedelta(milliseconds=duration_ms(text))
-    except RuleError as error:
-        raise typer.BadParameter(f"{error}, or all", param_hint="--warm-up") from error

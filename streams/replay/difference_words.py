@@ -17,6 +17,7 @@ KINDS = ("added", "removed", "shifted", "changed")
 """In the order in which they are told; what is the same is only counted."""
 
 _PERCENT = {"share", "usual share"}
+_TOLD_OF_SHIFTED = {"share", "stories"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +105,21 @@ def lasted(episode: Episode) -> str:
 
 
 def what_changed(pair: Pair) -> str:
-    """Return how much earlier or later the new run fires, and what else differs, from old to new."""
+    """Return how much earlier or later the new run fires, and what else differs, from old to new.
+
+    What fires at another time rests on other messages, so of its evidence only share and stories are told then.
+    """
     found = [shift_words(pair)] if pair.shift else []
     numbers = pair.old.numbers, pair.new.numbers
     for name in pair.changes:
-        if name == "opened" and pair.shift == pair.new.opened - pair.old.opened:
-            continue  # all of it has moved, and that has been said
-        if name in numbers[0]:
-            found.append(f"{name} {_shown(name, numbers[0][name])} → {_shown(name, numbers[1][name])}")
-        else:
+        if name == "opened" and pair.shift:
+            continue  # what matters of a time that moved has been said
+        if name not in numbers[0]:
             found.append(_change(name, pair))
-    return "; ".join(found)
+        elif not pair.shift or name in _TOLD_OF_SHIFTED:
+            old, new = (_shown(name, side[name]) for side in numbers)
+            found += [f"{name} {old} → {new}"] if old != new else []
+    return "; ".join(found) or "the evidence differs in later digits"
 
 
 def shift_words(pair: Pair) -> str:

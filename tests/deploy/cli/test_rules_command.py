@@ -176,7 +176,7 @@ def test_bad_rows_end_with_2_although_the_difference_is_shown(place: Path) -> No
     [
         (("--from", "yesterday"), "is no time with an offset"),
         (("--from", "2026-03-03T00:00:00Z", "--to", "2026-03-02T00:00:00Z"), "an empty range"),
-        (("--warm-up", "long"), "is no duration"),
+        (("--warm-up", "long"), "is no length of time: write 48h, 30d, 8w, or all"),
         (("--model", "x"), "nothing is scored with --as-scored"),
         (("--json", "a", "--markdown", "a"), "not the same as --json"),
         (("--column", "price=close"), "is not FIELD=COLUMN"),

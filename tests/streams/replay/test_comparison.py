@@ -114,10 +114,26 @@ def test_each_episode_is_told_in_words(tmp_path: Path) -> None:
             "shifted",
             "CRUX Invented plc (CRUX)",
             usual,
-            "20 minutes earlier; onset 2026-03-02 00:50 → 2026-03-02 00:30",
+            "20 minutes earlier",
         ),
         ("changed", "AURL Invented plc (AURL)", usual.replace("70", "80"), "share 70.0 % → 80.0 %"),
     ]
+
+
+def test_a_change_too_small_to_be_shown_is_still_said_to_be_one(tmp_path: Path) -> None:
+    old, new = incident(share=0.7), incident(share=0.70001)
+    found = compare_folders(run_folder(tmp_path / "a", old), run_folder(tmp_path / "b", new))
+    assert [line.note for line in lines(found)] == ["the evidence differs in later digits"]
+    assert as_json(found)["changed"][0]["changes"] == ["share"]
+
+
+def test_of_a_shifted_alert_only_what_matters_is_told(tmp_path: Path) -> None:
+    old = incident(fired=80, ended=None, severity="warning")
+    new = incident(fired=200, ended=240, severity="critical", share=0.8, e_value=90_000.0)
+    found = compare_folders(run_folder(tmp_path / "a", old), run_folder(tmp_path / "b", new))
+    (line,) = lines(found)
+    ended = "ended 2 March 2026 04:00 UTC, was still firing"
+    assert line.note == f"2 hours later; {ended}; severity warning → critical; share 70.0 % → 80.0 %"
 
 
 def test_alerts_a_day_are_told_with_mean_and_most(tmp_path: Path) -> None:
