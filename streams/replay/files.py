@@ -40,6 +40,8 @@ class Tally:
     """Least event time of all good rows."""
     last: datetime | None = None
     """Greatest event time of all good rows."""
+    stopped: bool = False
+    """Later rows were not read: none of them can be in the range."""
 
     def good(self, at: datetime) -> None:
         """Take the event time of a good row into account, wanted or not."""
@@ -65,10 +67,10 @@ class Tally:
             raise InputError(f"{names}: there are no rows")
         if self.bad == self.rows:
             raise InputError(f"{names}: none of the rows can be used ({self.rows:,}); the first: {self.first_bad}")
-        raise InputError(
-            f"{names}: an empty range: no row is in it ({window}); the rows go from {self.first:%Y-%m-%dT%H:%M:%SZ} "
-            f"to {self.last:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        there = f"begin at {self.first:%Y-%m-%dT%H:%M:%SZ}"
+        if not self.stopped:
+            there = f"go from {self.first:%Y-%m-%dT%H:%M:%SZ} to {self.last:%Y-%m-%dT%H:%M:%SZ}"
+        raise InputError(f"{names}: an empty range: no row is in it ({window}); the rows {there}")
 
 
 def told_before(bad: BadRecord) -> None:

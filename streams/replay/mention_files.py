@@ -182,6 +182,7 @@ class MentionFiles:
                 if at is not order.high:
                     order.check(at, str(path), line)
                 if until is not None and order.floor is not None and order.floor > until:
+                    tally.stopped = True
                     return
                 if everything or (window.holds(at) and window.knows(record.received_at)):
                     tally.kept += 1

@@ -103,6 +103,7 @@ class MessageFiles:
             tally.good(at)
             order.check(at, str(path), line)
             if until is not None and order.floor is not None and order.floor > until:
+                tally.stopped = True
                 return
             if window.holds(at) and window.knows(record.received_at):
                 tally.kept += 1

@@ -256,6 +256,9 @@ def test_an_empty_range_is_told_with_what_there_is(tmp_path: Path) -> None:
         f"{path}: an empty range: no row is in it (from 2026-03-03T14:00:00Z); the rows go from 2026-03-02T14:01:00Z "
         "to 2026-03-02T14:02:00Z"
     )
+    assert complaint(path, window=Window(until=AT - timedelta(days=1))).endswith(
+        "no row is in it (until 2026-03-01T14:00:00Z); the rows begin at 2026-03-02T14:01:00Z"
+    )
     assert complaint(lines(tmp_path / "none.jsonl", [])).endswith("none.jsonl: there are no rows")
     said = complaint(lines(tmp_path / "bad.jsonl", [row(1, negative=2), b"{"]))
     assert "none of the rows can be used (2); the first: " in said
