@@ -101,6 +101,8 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """All transitions, in any order."""
     rules_text: str
     """The rules that were applied, as they were read."""
+    rules: tuple[str, ...] = ()
+    """Names of the rules in force, in their order."""
     margin: float | None
     """What the first share rule adds to the usual share before it calls a rise a rise."""
     versions: dict[str, str]
@@ -132,6 +134,7 @@ def report_data(run: RunResult) -> ReportData:
         timeline=run.timeline(),
         alerts=run.alerts,
         rules_text=run.rules_text,
+        rules=tuple(rule.alert for rule in summary.rules),
         margin=_margin(run.rules_text),
         versions=_versions(summary),
     )
@@ -159,6 +162,8 @@ def _part(part: dict[str, Any]) -> str:
     """Return a file or partition in one line, its name first."""
     rest = {key: value for key, value in part.items() if value is not None}
     name = [str(rest.pop(key)) for key in ("name", "topic") if key in rest]
+    if isinstance(size := rest.get("bytes"), int):
+        rest["bytes"] = f"{size:,}"
     return ", ".join([*name, *(f"{key} {value}" for key, value in sorted(rest.items()))])
 
 

@@ -84,6 +84,30 @@ def _rate(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2g}" if value >= 0.001 or not value else "under 0.001"
 
 
+class RuleCount(NamedTuple):
+    """What came of one rule."""
+
+    rule: str
+    total: int
+    by_severity: tuple[int, ...]
+    """Alerts that fired, by ascending severity."""
+    unfired: int
+    """Rises that were pending and never fired."""
+
+
+def alerts_per_rule(rules: Sequence[str], found: Sequence[Life]) -> list[RuleCount]:
+    """Return a count for each rule in force, in their order, and for those that only an alert knows of."""
+    names = dict.fromkeys([*rules, *sorted(life.shown.rule for life in found)])
+    counts = []
+    for name in names:
+        own = [life for life in found if life.shown.rule == name]
+        fired = [life for life in own if life.fired is not None]
+        by_severity = tuple(sum(life.severity == severity for life in fired) for severity in SEVERITIES)
+        unfired = sum(life.fired is None and not life.fired_before for life in own)
+        counts.append(RuleCount(name, len(fired), by_severity, unfired))
+    return counts
+
+
 def alerts_per_day(fired: Sequence[Life]) -> list[DayCount]:
     """Return the days on which an alert fired, in order."""
     days: dict[date, list[int]] = {}
@@ -120,7 +144,8 @@ def quality_notes(
     )
     if narrow:
         notes.append(
-            f"{plural(narrow, 'alert')} of {len(fired):,} would not have fired yet without the strongest story."
+            f"{plural(narrow, 'alert')} of {len(fired):,} would not have fired yet without the strongest story. "
+            "An alert fires as soon as its evidence suffices, so that some are bound to be this narrow."
         )
     if figures.late:
         notes.append(f"{plural(figures.late, 'mention')} came later than the allowed lateness and had no say.")

@@ -124,6 +124,7 @@ def render(data: ReportData) -> str:
         notes=[*counted.quality_notes(data.figures, companies, fired, mentions=mentions, days=days), *data.notes],
         overview=Markup(script_json(overview)) if overview and fired else None,  # noqa: S704 - escaped for a script
         per_day=counted.alerts_per_day(fired),
+        per_rule=counted.alerts_per_rule(data.rules, found),
         severities=tuple(reversed(SEVERITIES)),
         companies=views,
         companies_left_out=len(companies) - len(views),

@@ -19,7 +19,8 @@
   };
 
   function layout(more) {
-    const axis = { color: colour("soft"), gridcolor: colour("grid"), linecolor: colour("line"), zeroline: false };
+    const axis = { color: colour("soft"), gridcolor: colour("grid"), linecolor: colour("line"), zeroline: false,
+      spikecolor: colour("soft"), spikethickness: 1, spikedash: "solid" };
     const base = {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",

@@ -23,6 +23,7 @@ from streams.replay.report import ReportOptions, report_data, write_report
 from streams.replay.report.alert_view import alert_view, element_id, number, safe_url
 from streams.replay.report.charts import overview_chart, script_json
 from streams.replay.report.command import command
+from streams.replay.report.figures import alerts_per_rule
 from streams.replay.report.lives import lives, strongest_first
 from streams.replay.report.page import render
 from tests.streams.monitor.invented import in_order, incident, run
@@ -202,6 +203,25 @@ def test_figures_are_per_week_and_company() -> None:
     assert "6 alerts fired 6 warning" in text
     assert "1.5 per week and company" in text  # 6 alerts, two weeks, two companies
     assert "0.43 a day in all" in text
+
+
+def test_every_rule_is_counted_also_one_that_never_fired() -> None:
+    at = START + DAY
+    found = lives(
+        [
+            *life("a", at),
+            *life("b", at, severity="critical"),
+            transition("c", "pending", at, 0),
+            *life("d", at, rule="Gone"),
+        ]
+    )
+    assert alerts_per_rule(("Quiet", "Surge"), found) == [
+        ("Quiet", 0, (0, 0, 0), 0),
+        ("Surge", 2, (0, 1, 1), 1),
+        ("Gone", 1, (0, 1, 0), 0),
+    ]
+    text = _page(life("a", at), rules=("Surge", "Quiet")).text
+    assert "Surge 1 0 1 0 0 Quiet 0 0 0 0 0" in text
 
 
 def test_what_limits_a_run_is_said() -> None:
