@@ -211,6 +211,10 @@ def _plan(request: Request, settings: Settings, mode: Mode, remarks: dict[str, A
     if request.report_from is not None:
         days = request.warm_up
         remarks["warm_up"] = "all" if days is None else f"{days / timedelta(days=1):g}d"
+    files = request.files
+    for name in ("columns", "default_source", "assume_utc", "sort"):
+        if getattr(files, name):
+            remarks[name] = getattr(files, name)
     if request.known_at is not None:
         remarks["known_at"] = f"{request.known_at:%Y-%m-%dT%H:%M:%SZ}"
     return Plan(
