@@ -159,8 +159,8 @@
       margin: { l: 58, r: 14, t: 34, b: 62 },
       showlegend: false, // the page has one, which wraps on a narrow screen
       xaxis: { type: "date", range, anchor: "y2", title: { text: "UTC", standoff: 6 }, automargin: true, hoverformat: columns.step < DAY ? "%d %b %Y %H:%M" : "%d %b %Y" },
-      yaxis: { domain: [0.34, 1], range: [0, 1.09], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], fixedrange: true, title: { text: "negative" } },
-      yaxis2: { domain: [0, 0.26], rangemode: "tozero", tickformat: ",~s", fixedrange: true, title: { text: "messages" } },
+      yaxis: { domain: [0.34, 1], range: [0, 1.09], tickformat: ".0%", tickvals: [0, 0.25, 0.5, 0.75, 1], fixedrange: true, showspikes: false, title: { text: "negative" } },
+      yaxis2: { domain: [0, 0.26], rangemode: "tozero", tickformat: ",~s", fixedrange: true, showspikes: false, title: { text: "messages" } },
     });
     const tools = chart.parentElement.querySelector(".chart-tools");
     tools.hidden = !focus;
