@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 
+from streams.app.lean import LeanMonitor, LeanTransport
 from streams.app.security import faust_credentials
 from streams.app.store import StateTable
 from streams.config import Settings
@@ -44,9 +45,11 @@ def make_app(settings: Settings, role: str) -> faust.App:
         broker_heartbeat_interval=worker.session_timeout_s / 5,
         broker_max_poll_records=2 * worker.batch_messages,
         Table=StateTable,
+        Monitor=LeanMonitor,
         web_enabled=False,
         **options,
     )
+    app.transport = LeanTransport(app.conf.broker_consumer, app)
     app.boot_strategy.enable_web = False
     return app
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
-_CHATTY = ("aiokafka", "faust", "mode", "kafka", "streams.app.store")
+_CHATTY = ("aiokafka", "faust", "mode", "kafka", "streams.app.lean", "streams.app.store")
 
 
 class Throttle(logging.Filter):
