@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 UNDETERMINED = "und"
@@ -74,11 +75,15 @@ class LanguageDetector:
             msg = f"min_confidence must be between 0 and 1, it is {min_confidence}"
             raise ValueError(msg)
         self._min_confidence = min_confidence
-        self._min_letters = min_letters
+        # Not a count of all letters: it stops where there are enough.
+        self._enough_letters = re.compile(rf"(?:[\W\d_]*[^\W\d_]){{{min_letters}}}")
         self._max_chars = max_chars
         # An identifier of our own: the module's is shared by the process, and any import may restrict it otherwise.
         self._identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
         self._identifier.set_languages(list(LANGUAGES))
+        # The library keeps a column per language, so a feature's weights lie far apart, and in 16 bits, which are
+        # widened for every text. Laid out by feature, in 32 bits, the sums are the same to the bit, in half the time.
+        self._identifier.nb_ptc = np.ascontiguousarray(self._identifier.nb_ptc, dtype=np.float32)
 
     def detect(self, text: str, *, declared: str | None = None) -> str:
         """The language of a text: the declared one if it is one, else what the text looks like.
@@ -98,7 +103,7 @@ class LanguageDetector:
             by_script = _language_of_script(words)
             if by_script:
                 return by_script
-        if len(_LETTER.findall(words)) < self._min_letters:
+        if not self._enough_letters.match(words):
             return UNDETERMINED
         language, confidence = self._identifier.classify(words)
         return str(language) if confidence >= self._min_confidence else UNDETERMINED

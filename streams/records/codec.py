@@ -6,7 +6,7 @@ ones by name instead of guessing.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -38,7 +38,8 @@ def encode(record: msgspec.Struct) -> bytes:
 def require_utc(*times: datetime | None) -> None:
     """Raise ValueError unless every given time is in UTC; for `__post_init__` of records."""
     for time in times:
-        if time is not None and time.utcoffset() != timedelta(0):
+        # The usual object for UTC needs no look at its offset.
+        if time is not None and time.tzinfo is not UTC and time.utcoffset() != timedelta(0):
             msg = f"{time.isoformat()} is not in UTC: convert it with .astimezone(datetime.UTC) first"
             raise ValueError(msg)
 

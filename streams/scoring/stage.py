@@ -324,5 +324,10 @@ def _works(scorer: Scorer) -> bool:
 
 
 def _likeliest_topics(prediction: Prediction) -> dict[str, float]:
-    ranked = sorted(zip(TOPIC_IDS, prediction.topics, strict=True), key=lambda pair: (-pair[1], pair[0]))
-    return {name: probability for name, probability in ranked[:TOPICS_KEPT] if probability >= _TOPIC_FLOOR}
+    """The likeliest topics first, equal ones by name."""
+    ranked = sorted(
+        (-probability, name)
+        for name, probability in zip(TOPIC_IDS, prediction.topics, strict=True)
+        if probability >= _TOPIC_FLOOR
+    )
+    return {name: -negated for negated, name in ranked[:TOPICS_KEPT]}

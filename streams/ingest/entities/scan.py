@@ -33,6 +33,8 @@ _ATTACHED = frozenset("@$€£¥")
 _SHORT_SYMBOL = 4
 """Shorter symbols are not read in a text that is all in capitals, nor as hashtags in lower case."""
 _FULL_WIDTH = "\uff00"
+# Looking a member up in its enumeration takes longer than comparing it.
+_NAME, _SYMBOL, _STOP, _LINK, _SURE = Kind.NAME, Kind.SYMBOL, Kind.STOP, Kind.LINK, Certainty.SURE
 
 
 class Mention(NamedTuple):
@@ -94,12 +96,14 @@ class Scanner:
                 if after < CJK_START and (after.isalnum() or after == "_") and not _plural(folded, hit, end):
                     continue
             kind = hit[0]
-            if kind == Kind.NAME and hit[5] == Certainty.SURE and not (start and folded[start - 1] in _ATTACHED):
+            if kind is _SYMBOL and text[start:end].islower() and not (start and folded[start - 1] == "#"):
+                continue  # most hits are this: an ordinary word that is a symbol in capitals
+            if kind is _NAME and hit[5] is _SURE and not (start and folded[start - 1] in _ATTACHED):
                 found.append(Mention(start, start - end, hit[4], "name", True))
                 continue
             if shape is None:
                 shape = Shape(text, folded)
-            if kind >= Kind.STOP:
+            if kind is _STOP or kind is _LINK:
                 _block(blocked, text, hit, start, end)
             else:
                 mention = self._judge(shape, hit, start, end, unknown)
