@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import msgspec
 import pytest
 
+from streams.records import Alert
 from streams.replay.difference import RunDifference, compare_runs
 from streams.replay.episodes import episodes, per_day
 from tests.streams.replay.invented_alerts import incident, minutes
@@ -102,11 +103,45 @@ def test_the_total_overlap_counts_and_not_the_greatest_single_one() -> None:
 
 
 def test_of_equal_overlaps_the_closer_start_is_taken() -> None:
-    old = incident(0, fired=10, ended=300, rule="Gone")
-    near = incident(10, fired=20, ended=110, rule="Come")
-    far = incident(100, fired=120, ended=200, rule="New")
+    old = incident(0, fired=10, ended=400, rule="Gone")
+    near = incident(10, fired=205, ended=210, rule="Come")
+    far = incident(100, fired=110, ended=300, rule="New")
     found = compare_runs(old, near + far)
     assert [pair.new.rule for pair in found.shifted] == ["Come"]
+
+
+def test_the_same_id_is_the_same_alert_however_much_another_overlaps() -> None:
+    old = incident(0, fired=10, ended=400)
+    short, long = incident(0, fired=10, ended=20), incident(15, fired=30, ended=400)
+    found = compare_runs(old, short + long)
+    assert [pair.changes for pair in found.changed] == [("ended",)]
+    assert [episode.fired for episode in found.added] == [minutes(30)]
+
+
+def test_swapping_the_runs_matches_the_same_episodes_where_several_matches_are_equally_good() -> None:
+    def run(*spans: tuple[str, float, float]) -> list[Alert]:
+        return [
+            alert
+            for rule, opened, ended in spans
+            for alert in incident(opened, fired=opened + 30, ended=ended, rule=rule)
+        ]
+
+    one = run(("O0", 60, 180), ("O1", 0, 180), ("O2", 60, 180))
+    other = run(("N0", 0, 60), ("N1", 60, 180), ("N2", 60, 240))
+    there, back = compare_runs(one, other), compare_runs(other, one)
+    pairs = {(pair.old.rule, pair.new.rule) for pair in (*there.changed, *there.shifted)}
+    assert pairs == {(pair.new.rule, pair.old.rule) for pair in (*back.changed, *back.shifted)}
+    assert len(pairs) == 3
+
+
+def test_what_is_too_far_from_all_that_is_left_has_no_partner() -> None:
+    # Two old alerts are near to one new one; the other new one is near to that, but to neither of the old.
+    old = incident(0, fired=2, ended=10) + incident(5, fired=7, ended=15)
+    new = incident(370, fired=372, ended=375) + incident(730, fired=732, ended=740)
+    found = compare_runs(old, new)
+    assert [(pair.old.fired, pair.new.fired) for pair in found.shifted] == [(minutes(7), minutes(372))]
+    assert [episode.fired for episode in found.removed] == [minutes(2)]
+    assert [episode.fired for episode in found.added] == [minutes(732)]
 
 
 @pytest.mark.parametrize(("gap_min", "matched"), [(359, True), (360, True), (361, False)])
