@@ -6,7 +6,7 @@ Faust and no consumer group, and its alerts are the same bytes.
 
 from streams.replay.compare import Difference, compare_alerts
 from streams.replay.core import LogRecord, replay_partition
-from streams.replay.log import read_alerts, read_topic, replay_mentions
+from streams.replay.log import read_alerts, read_topic
 from streams.replay.partitioner import partition_of
 
 __all__ = [
@@ -16,6 +16,5 @@ __all__ = [
     "partition_of",
     "read_alerts",
     "read_topic",
-    "replay_mentions",
     "replay_partition",
 ]

@@ -57,7 +57,9 @@ def replay_partition(
         except RecordError as error:
             _log.warning("mentions[%d]@%d is passed over: %s", record.partition, record.offset, error)
             continue
-        for alert in monitor.absorb(only_time(item, entity), record.offset):
+        if entity is not None and isinstance(item, Mention) and item.entity != entity:
+            item = time_alone(item)
+        for alert in monitor.absorb(item, record.offset):
             if until is None or alert.at <= until:
                 yield alert
         if until_ms is not None and monitor.watermark_ms is not None and monitor.watermark_ms >= until_ms:
@@ -66,12 +68,10 @@ def replay_partition(
             monitor.changes()
 
 
-def only_time(item: Mention | Progress, entity: str | None) -> Mention | Progress:
-    """Return another entity's mention as what it is to this one: a step of the clock.
+def time_alone(mention: Mention) -> Progress:
+    """Return what an unwanted mention is to the wanted ones: a step of the clock.
 
     `streams.monitor.clock.observe` takes from a mention that its partition has come to its time and is not idle; a
     Progress that knows of no partitions says just that.
     """
-    if entity is None or isinstance(item, Progress) or item.entity == entity:
-        return item
-    return Progress(partition=item.origin.partition, partitions=0, event_time=item.published_at, idle=False)
+    return Progress(partition=mention.origin.partition, partitions=0, event_time=mention.published_at, idle=False)

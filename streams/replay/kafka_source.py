@@ -19,8 +19,8 @@ from kafka.errors import UnknownTopicOrPartitionError, for_code
 from streams.config import Settings
 from streams.errors import InputError, RecordError, TopicError
 from streams.records import FEED_MARK_KEY, Mention, Progress, decode_mention, decode_message
+from streams.replay.core import time_alone
 from streams.replay.files import identity_of
-from streams.replay.mention_files import time_alone
 from streams.replay.options import Window
 from streams.replay.source import BadRecord, Numbered, OnBad, SourceFacts
 from streams.replay.spec import KafkaSpec

@@ -25,6 +25,7 @@ from streams.ingest.readers import is_json_lines, read_lines, read_rows
 from streams.ingest.rows import check_columns
 from streams.monitor.bins import BIN_MS
 from streams.records import Mention, Origin, Progress
+from streams.replay.core import time_alone
 from streams.replay.files import (
     Tally,
     check_first,
@@ -277,11 +278,6 @@ class MentionFiles:
             except BadRow as error:
                 record = error
             yield _Item(path, row.line, number, record)
-
-
-def time_alone(mention: Mention) -> Progress:
-    """What an unwanted mention is to the wanted ones: a step of the clock (see `streams.monitor.clock.observe`)."""
-    return Progress(partition=mention.origin.partition, partitions=0, event_time=mention.published_at, idle=False)
 
 
 def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator[_Item]]:

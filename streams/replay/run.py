@@ -10,7 +10,7 @@ from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
 from streams.monitor.bins import from_ms, to_ms
 from streams.monitor.partition import Changes
 from streams.records import Alert, Mention
-from streams.replay.core import only_time
+from streams.replay.core import time_alone
 from streams.replay.journal import Journal, Position
 from streams.replay.source import BadRecord, MentionSource, OnBad
 from streams.replay.timeline import Timeline
@@ -135,7 +135,7 @@ class _Run:
         for offset, record in source.records(partition, after=position.offset, on_bad=self._bad):
             if isinstance(record, Mention):
                 if entity is not None and record.entity != entity:
-                    record = only_time(record, entity)
+                    record = time_alone(record)
                 else:
                     mentions += 1
                     at = record.published_at

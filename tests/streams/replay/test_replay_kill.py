@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -27,6 +28,7 @@ def squall(folder: Path, point: str, count: int) -> int:
         "replay",
         "mentions.jsonl",
         "--as-scored",
+        "--skip-bad",
         "--out",
         "run",
     ]
@@ -34,6 +36,14 @@ def squall(folder: Path, point: str, count: int) -> int:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode
+
+
+def write_input(path: Path) -> None:
+    """The story, with rows that cannot be used in the middle and at the end."""
+    lines = write_mentions(path).read_bytes().splitlines(keepends=True)
+    for place in (1_000, 2_000, len(lines)):
+        lines.insert(place, b'{"broken\n')
+    path.write_bytes(b"".join(lines))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -44,17 +54,18 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a run leaves that nothing disturbs."""
     folder = tmp_path_factory.mktemp("whole")
-    write_mentions(folder / "mentions.jsonl")
+    write_input(folder / "mentions.jsonl")
     assert squall(folder, "never", 0) == 0
     files = files_of(folder / "run")
     assert {"alerts.jsonl", "summary.json", "timeline.jsonl.gz", "rules.yaml", "report.html"} <= files.keys()
     assert files["alerts.jsonl"]
+    assert sum(json.loads(files["summary.json"])["bad"].values()) == 3
     return files
 
 
 @pytest.mark.timeout(600)
 def test_a_run_that_is_killed_again_and_again_leaves_the_same_bytes(tmp_path: Path, whole: dict[str, bytes]) -> None:
-    write_mentions(tmp_path / "mentions.jsonl")
+    write_input(tmp_path / "mentions.jsonl")
     dice = random.Random(7)
     left = len(one_partition())
     kills = [("record", dice.randrange(1, 2 * SAVE_EVERY)) for _ in range(10)]
