@@ -197,7 +197,7 @@ def _record(
         starts_at=from_ms(life.opened_ms),
         evidence=evidence,
         versions={"squall": context.squall_version, "model": ", ".join(models)},
-        replay=f"squall replay --entity {entity} --until {from_ms(at_ms):%Y-%m-%dT%H:%M:%SZ}",
+        replay=f"squall replay kafka: --as-scored --entity {entity} --to {from_ms(at_ms):%Y-%m-%dT%H:%M:%SZ}",
         fired_at=from_ms(life.fired_ms) if state in ("firing", "resolved") else None,
         ends_at=from_ms(at_ms) if state in ("resolved", "inactive") else None,
     )

@@ -137,7 +137,7 @@ def test_times_and_shares_say_what_was_seen_against_what_is_usual() -> None:
     assert evidence.baseline.low < evidence.baseline.share < evidence.baseline.high
     assert alert.annotations["summary"] == f"AURL 90% 8 {evidence.baseline.share:.0%}"
     assert alert.versions == {"squall": "test", "model": "fake@1"}
-    assert alert.replay == "squall replay --entity AURL --until 2026-03-17T02:04:00Z"
+    assert alert.replay == "squall replay kafka: --as-scored --entity AURL --to 2026-03-17T02:04:00Z"
 
 
 def test_a_long_text_is_cut_where_one_can_see_it() -> None:
