@@ -101,11 +101,21 @@ def _facts(run: RunResult) -> list[str]:
         f"{plural(summary.mentions, 'mention')} of {plural(summary.companies, 'company', 'companies')}; "
         f"{summary.late:,} late, {summary.duplicates:,} repeated"
     ]
+    if summary.messages is not None:
+        lines += [_messages(summary.messages)]
     if summary.bad:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.bad.items())
         lines += [f"{plural(sum(summary.bad.values()), 'bad row')}: {reasons}"]
     lines += [*_pace(run.folder / RUN), f"The report: {run.folder / REPORT}"]
     return lines
+
+
+def _messages(counts: dict[str, int]) -> str:
+    found = {name: counts.get(name, 0) for name in ("messages", "scored", "unlinked", "repeated")}
+    return (
+        f"{plural(found['messages'], 'message')}: {found['scored']:,} scored, {found['unlinked']:,} about no known "
+        f"company, {found['repeated']:,} repeated"
+    )
 
 
 def _per_day(summary: Summary) -> str:
