@@ -16,7 +16,8 @@ from mode import CrashingSupervisor
 
 from models.prediction import Prediction
 from streams.app import metrics
-from streams.app.apps import Fatal, assigned_partitions, group, log, make_app, raw_topic, received_at
+from streams.app.apps import Fatal, assigned_partitions, log, make_app, raw_topic, received_at
+from streams.app.layout import group
 from streams.app.offsets import OffsetReader, Position
 from streams.app.pipeline import OrderedPipeline
 from streams.app.sender import Outgoing, Sender
@@ -55,7 +56,9 @@ class ScorerService:
         self._sender = sender
         self._offsets = offsets
         self._feeds = FeedClock(
-            partitions=settings.topics.message_partitions, idle_after_s=settings.worker.idle_after_s
+            partitions=settings.topics.message_partitions,
+            idle_after_s=settings.worker.idle_after_s,
+            lateness_s=settings.monitor.allowed_lateness_s,
         )
         self._sending = asyncio.Lock()
         self._threads = {

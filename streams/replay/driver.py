@@ -125,7 +125,11 @@ class MemoryPath:
     def _start(self) -> None:
         topics, worker = self._settings.topics, self._settings.worker
         self._stage = make_stage(self._settings, self._scorer, self._linker)
-        self._feeds = FeedClock(partitions=topics.message_partitions, idle_after_s=worker.idle_after_s)
+        self._feeds = FeedClock(
+            partitions=topics.message_partitions,
+            idle_after_s=worker.idle_after_s,
+            lateness_s=self._settings.monitor.allowed_lateness_s,
+        )
         self._feeds.assign(set(self._arrived))
         self._monitors: dict[int, PartitionMonitor] = {}
         for number, saved in self._saved.items():

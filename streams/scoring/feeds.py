@@ -33,6 +33,8 @@ class _Partition:
     live: bool = False
     feeds: dict[str, None] | None = None
     """Historical feeds that have begun here and not ended."""
+    ended: bool = False
+    """The last thing heard was that a historical feed has ended, and no other goes on."""
 
 
 _snapshots = msgspec.json.Decoder(dict[int, _Partition])
@@ -44,11 +46,14 @@ class FeedClock:
     Args:
         partitions: how many partitions `squall.messages` has.
         idle_after_s: silence after which a partition that is read to its end is idle.
+        lateness_s: the monitor's allowed lateness, for which nobody need wait once a historical feed has ended. It is
+            let go of and no more: the minute in which the feed ended stays open, as its continuation may begin in it.
     """
 
-    def __init__(self, *, partitions: int, idle_after_s: float) -> None:
+    def __init__(self, *, partitions: int, idle_after_s: float, lateness_s: float = 0.0) -> None:
         self._count = partitions
         self._idle_after_s = idle_after_s
+        self._lateness = timedelta(seconds=lateness_s)
         self._partitions: dict[int, _Partition] = {}
 
     def assign(self, partitions: set[int]) -> None:
@@ -88,6 +93,7 @@ class FeedClock:
         state = self._partitions.setdefault(partition, _Partition())
         state.quiet_since_s = None
         state.live = received_at - published_at <= LIVE_WITHIN
+        state.ended = False
         self._advance(state, published_at)
 
     def marked(self, partition: int, mark: FeedMark) -> None:
@@ -101,6 +107,7 @@ class FeedClock:
         else:
             feeds[mark.feed] = None
         state.feeds = feeds or None
+        state.ended = mark.done and state.feeds is None
         if mark.event_time is not None:
             self._advance(state, mark.event_time.astimezone(UTC))
 
@@ -139,6 +146,9 @@ class FeedClock:
             was_idle, partition.idle = partition.idle, True
             if partition.live:
                 self._advance(partition, now)
+            elif partition.ended and partition.high is not None:
+                partition.ended = False
+                self._advance(partition, partition.high + self._lateness)
             if not was_idle or (partition.high is not None and _minute(partition.high) != _minute(partition.told)):
                 news.append(self._progress(number, partition))
         return news

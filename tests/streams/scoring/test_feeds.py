@@ -208,3 +208,29 @@ def test_a_clock_that_goes_on_from_a_snapshot_says_what_the_first_one_would_have
         ]
         assert [news.partition for news in feeds.wake({0, 1})] == [0]
     assert first.snapshot() == second.snapshot()
+
+
+def test_when_a_historical_feed_has_ended_nobody_waits_for_late_messages_of_it() -> None:
+    feeds = FeedClock(partitions=4, idle_after_s=IDLE_S, lateness_s=120.0)
+    feeds.assign({0})
+    feeds.marked(0, FeedMark(feed="archive", event_time=None))
+    old(feeds, NOW)
+    feeds.marked(0, FeedMark(feed="archive", event_time=NOW, done=True))
+    feeds.tick(NOW, 0.0, NOTHING)
+    assert feeds.tick(NOW, IDLE_S, NOTHING) == [progress(NOW + timedelta(seconds=120), idle=True)]
+    assert feeds.tick(NOW, 10 * IDLE_S, NOTHING) == [], "once: its end is no clock that goes on"
+
+
+def test_the_end_of_one_feed_hurries_no_other_and_a_continuation_is_in_time() -> None:
+    feeds = FeedClock(partitions=4, idle_after_s=IDLE_S, lateness_s=120.0)
+    feeds.assign({0})
+    for feed in ("archive", "other"):
+        feeds.marked(0, FeedMark(feed=feed, event_time=None))
+    old(feeds, NOW)
+    feeds.marked(0, FeedMark(feed="archive", event_time=NOW, done=True))
+    assert feeds.tick(NOW, 0.0, NOTHING) == feeds.tick(NOW, IDLE_S, NOTHING) == []
+    feeds.marked(0, FeedMark(feed="other", event_time=NOW, done=True))
+    old(feeds, NOW + timedelta(seconds=5))
+    feeds.tick(NOW, 100.0, NOTHING)
+    later = NOW + timedelta(seconds=5)
+    assert feeds.tick(NOW, 100.0 + IDLE_S, NOTHING) == [progress(later, idle=True)], "a message came after the end"
