@@ -94,6 +94,11 @@ class Horizon:
         self._dirty.add(at_ms // HOUR_MS)
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is remembered, and nothing is left to be deleted."""
+        return not self._hours and not self._stories.hours() and not self._stale
+
     def closed(self, start_ms: int) -> None:
         """Take note that a bin has closed: its votes are open no more, and what it leaves beyond the horizon goes."""
         self._dirty.add(start_ms // HOUR_MS)
@@ -116,19 +121,24 @@ class Horizon:
         self._dirty.add(at_ms // HOUR_MS)
         return True
 
-    def expire(self, now_ms: int) -> None:
-        """Forget the hours that lie wholly before the horizon. An hour more is kept, for what is still in open bins."""
+    def expire(self, now_ms: int) -> bool:
+        """Forget the hours that lie wholly before the horizon, and say whether anything went.
+
+        An hour more is kept, for what is still in open bins.
+        """
         oldest = (now_ms - self._horizon_ms) // HOUR_MS - 1
         if oldest <= self._oldest_hour:
-            return
+            return False
         self._oldest_hour = oldest
-        self._stories.expire(oldest * HOUR_MS / 1000)
-        for hour in [hour for hour in self._hours if hour < oldest]:
+        stories_gone = self._stories.expire(oldest * HOUR_MS / 1000)
+        gone = [hour for hour in self._hours if hour < oldest]
+        for hour in gone:
             del self._hours[hour]
             self._dirty.discard(hour)
             slot = self._slots.pop(hour, None)
             if slot is not None:
                 self._stale.add(Place(hour, slot))
+        return bool(gone or stories_gone)
 
     def changes(self, open_votes: Mapping[int, Sequence[Vote]]) -> Saving:
         """Return what to save since the last call; `slots` is then what the entity's record must say.

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.monitor.bins import BIN_MS, bin_end, bin_start, to_ms
+from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
 from streams.monitor.entity import ClosedBin, Context, close_bin
@@ -35,6 +35,9 @@ _CLOCK = "clock"
 _ENTITY = "entity"
 _HOUR = "hour"
 _SEPARATOR = "\x1f"
+
+_TIDY_MS = 6 * HOUR_MS
+"""How often, in event time, companies of which nothing more was heard are looked through for what has had its time."""
 
 _clock_encoder = msgspec.msgpack.Encoder()
 _clock_decoder = msgspec.msgpack.Decoder(ClockState)
@@ -124,17 +127,24 @@ class PartitionMonitor:
             self._place(record, offset)
         else:
             self.counters.absorbed += 1
+        before_ms = self._clock.watermark_ms
         if offset > self._clock.offset:
             self._clock.offset = offset
             self._clock_changed = True
             observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
-        return self._close_due()
+        watermark_ms = self._clock.watermark_ms
+        if watermark_ms is None:
+            return []
+        alerts = self._close_due(watermark_ms)
+        if before_ms is not None and watermark_ms // _TIDY_MS > before_ms // _TIDY_MS:
+            self._tidy(watermark_ms)
+        return alerts
 
     def changes(self) -> Changes:
         """Return what to save since the last call: first the entities, and when they are safe the clock."""
         saved: list[Change] = []
         for name in sorted(self._changed):
-            state, horizon = self._entities[name], self._horizons[name]
+            state, horizon = self._entities[name], self._horizon(name)
             saving = horizon.changes(state.open)
             state.chunks = sorted(horizon.slots.items())
             saved += ((_hour_key(name, place), chunk) for place, chunk in saving.written)
@@ -228,10 +238,7 @@ class PartitionMonitor:
             heapq.heappush(self._due, (bin_end(start_ms), state.entity))
         votes.append(vote)
 
-    def _close_due(self) -> list[Alert]:
-        watermark_ms = self._clock.watermark_ms
-        if watermark_ms is None:
-            return []
+    def _close_due(self, watermark_ms: int) -> list[Alert]:
         alerts: list[Alert] = []
         while self._due and self._due[0][0] <= watermark_ms:
             end_ms, name = heapq.heappop(self._due)
@@ -241,6 +248,17 @@ class PartitionMonitor:
             self.counters.suppressed += suppressed
             self._changed.add(name)
         return alerts
+
+    def _tidy(self, watermark_ms: int) -> None:
+        """Let go of the day's memory of companies that have fallen silent: no bin of theirs closes, so nothing else
+        would. What lies beyond the horizon of every mention yet to come is never asked for again.
+        """
+        for name, horizon in list(self._horizons.items()):
+            state = self._entities.get(name)
+            if horizon.expire(watermark_ms) and state is not None:
+                self._changed.add(name)
+            if horizon.is_empty and (state is None or not state.open):
+                del self._horizons[name]
 
 
 def _key(kind: str, *parts: str) -> str:

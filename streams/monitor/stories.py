@@ -109,7 +109,8 @@ class StoryIndex:
         self._hours: dict[int, list[tuple[int, str, int]]] = {}  # (at_ms, message_id, number), oldest first
         self._dirty: set[int] = set()
         self._exact: dict[tuple[int, ...], int] = {}
-        self._postings: dict[int, list[int]] = {}
+        # Most pairs of words occur in one story, whose number then stands bare: a list would cost more than the rest.
+        self._postings: dict[int, int | list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._stories)
@@ -227,7 +228,7 @@ class StoryIndex:
         needed = max(1, _SHARED_KEYS[len(tokens)] - repeated)
         if len(known) < needed:
             return []
-        postings = [self._postings[key] for key in known]
+        postings = [[held] if isinstance(held := self._postings[key], int) else held for key in known]
         if sum(map(len, postings)) > _MAX_POSTINGS:
             kept = _rarest(postings)
             needed = max(1, needed - (len(postings) - len(kept)))
@@ -253,11 +254,13 @@ class StoryIndex:
             self._exact[story.tokens] = number
         postings = self._postings
         for key in story.keys:
-            posting = postings.get(key)
-            if posting is None:
-                postings[key] = [number]
+            held = postings.setdefault(key, number)
+            if held == number:
+                continue
+            if isinstance(held, int):
+                postings[key] = [held, number]
             else:
-                posting.append(number)
+                held.append(number)
         return hour
 
     def _evict(self) -> None:
@@ -275,11 +278,10 @@ class StoryIndex:
             del self._exact[story.tokens]
         postings = self._postings
         for key in story.keys:
-            posting = postings[key]
-            if len(posting) == 1:
-                del postings[key]
-            else:
-                posting.remove(number)
+            held = postings.pop(key)
+            if not isinstance(held, int):
+                held.remove(number)
+                postings[key] = held if len(held) > 1 else held[0]
 
 
 def _rarest(postings: list[list[int]]) -> list[list[int]]:

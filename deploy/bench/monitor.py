@@ -1,0 +1,176 @@
+"""How fast the monitor is on one core: its rules alone, with stories found, from JSON; few companies and many.
+
+The mentions are invented and the same in every run. Rates are per second of this process's own CPU time, so that what
+else runs on the machine counts for less. State is saved after every batch, as live.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import msgspec
+
+from deploy.bench.figures import Figure
+from streams.monitor import MonitorOptions, PartitionMonitor, Rule, RuleSet, default_rules
+from streams.records import Mention, ModelVersion, Origin, Progress, decode_mention, encode
+
+BATCH = 1024
+"""Records between two savings of state, as in the worker."""
+AGAINST_ALONE = 50_000
+AGAINST_SCORED = 20_000
+_START = datetime(2026, 3, 2, tzinfo=UTC)
+VOTES_PER_BIN = 4
+"""Mentions of a company in one minute, as at 240 an hour: the same for few companies and many, or they could not be
+compared."""
+_LONGEST_ROUND_S = 3600
+"""Event time in which every company has its turn, unless they are so few that a minute will do."""
+_SYLLABLES = "bar cor den fel gro hil jam kel lom mar nor pel quin ros sol tam ul ver wyn zan".split()
+
+
+def five_rules() -> RuleSet:
+    """The default rules and three more like them, with other thresholds and names."""
+    surge, high = default_rules().rules
+    more: list[Rule] = [
+        msgspec.structs.replace(surge, alert="NegativeShareSurgeWide", margin=0.2),
+        msgspec.structs.replace(surge, alert="NegativeShareSurgeNarrow", margin=0.05),
+        msgspec.structs.replace(high, alert="NegativeShareHighLong", window="3h"),
+    ]
+    return RuleSet(rules=(surge, high, *more))
+
+
+def invented_mentions(count: int, *, keys: int, given_stories: bool) -> Iterator[Mention]:
+    """Mentions of `keys` companies in order of time, every fifth a copy of an earlier one, most of them not negative.
+
+    A company has `VOTES_PER_BIN` in a row, then the next one; never twice in a minute.
+
+    With `given_stories` the texts are empty: then there is nothing to be found in them, every mention is a story of
+    its own, and what is left is the rules.
+    """
+    draw = random.Random(11)  # noqa: S311 - no secret, and the same mentions in every run
+    recent: list[str] = []
+    round_s = min(_LONGEST_ROUND_S, max(60.0, 60.0 * keys / 1000))
+    for number in range(count):
+        at = _START + timedelta(seconds=round(number / VOTES_PER_BIN / keys * round_s, 3))
+        negative = round(draw.betavariate(1, 4), 4)
+        text = "" if given_stories else _text(draw, recent)
+        yield Mention(
+            message_id=f"invented:{number}",
+            entity=f"K{number // VOTES_PER_BIN % keys:06d}",
+            relevance=1.0,
+            source=f"source-{number % 11}",
+            published_at=at,
+            received_at=at,
+            scored_at=at,
+            text=text,
+            negative=negative,
+            neutral=round(1 - negative, 4),
+            positive=0.0,
+            topic="legal",
+            topics={"legal": 1.0},
+            model=ModelVersion(name="invented", version="1"),
+            origin=Origin(partition=0, offset=number),
+            author=f"author-{draw.randrange(5000)}",
+        )
+
+
+def _text(draw: random.Random, recent: list[str]) -> str:
+    if recent and draw.random() < 0.2:
+        return f"RT @desk: {draw.choice(recent)}"
+    text = " ".join("".join(draw.choices(_SYLLABLES, k=2)) for _ in range(draw.randrange(8, 24)))
+    recent.append(text)
+    if len(recent) > 64:
+        del recent[0]
+    return text
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What one pass of mentions through a new monitor cost."""
+
+    per_s: float
+    """Mentions per second of CPU time."""
+    bytes_per_key: float
+    """What would be saved of a company at the end: its own record and its hourly chunks."""
+
+
+def measure(mentions: Iterable[Mention], rules: RuleSet, *, from_json: bool = False) -> Measured:
+    """Put mentions through a new monitor; what it takes to make them is not counted.
+
+    Args:
+        mentions: in order of time.
+        rules: the rules in force.
+        from_json: count the decoding of their JSON too.
+    """
+    monitor = PartitionMonitor(0, rules, MonitorOptions())
+    monitor.absorb(Progress(partition=0, partitions=1, event_time=None, idle=False), 0)
+    saved: dict[str, int] = {}
+    spent_s = 0.0
+    offset = 0
+    source = iter(mentions)
+    while batch := list(itertools.islice(source, BATCH)):
+        lines = [encode(mention) for mention in batch] if from_json else []
+        began = time.process_time()
+        for record in map(decode_mention, lines) if from_json else batch:
+            offset += 1
+            monitor.absorb(cast(Mention, record), offset)
+        changes = monitor.changes()
+        spent_s += time.process_time() - began
+        for key, value in changes.entities:
+            if value is None:
+                saved.pop(key, None)
+            else:
+                saved[key] = len(value)
+    entities = {key.split("\x1f")[1] for key in saved}
+    return Measured(
+        per_s=offset / spent_s if spent_s else float("inf"),
+        bytes_per_key=sum(saved.values()) / len(entities) if entities else 0.0,
+    )
+
+
+def run(
+    *, mentions: int = 100_000, keys: Sequence[int] = (100, 1_000, 10_000, 100_000), as_scored_keys: int = 100
+) -> list[Figure]:
+    """Measure; about a minute.
+
+    Args:
+        mentions: how many go through the monitor in each pass.
+        keys: numbers of companies; the first is what the others are held against.
+        as_scored_keys: companies of the passes in which stories are found.
+    """
+    figures = []
+    first = 0.0
+    for number in keys:
+        alone = measure(
+            invented_mentions(max(mentions, VOTES_PER_BIN * number), keys=number, given_stories=True), five_rules()
+        )
+        first = first or alone.per_s
+        figures += [
+            Figure(
+                name=f"five rules alone, {number:,} companies",
+                value=round(alone.per_s),
+                unit="mentions/s/core",
+                against=f"aim {AGAINST_ALONE:,}" if number == keys[0] else f"{keys[0]:,} companies {first:,.0f}",
+                ratio=alone.per_s / (AGAINST_ALONE if number == keys[0] else first),
+            ),
+            Figure(name=f"state of a company, {number:,} companies", value=round(alone.bytes_per_key), unit="bytes"),
+        ]
+    rules = default_rules()
+    absorbed, scored = (
+        measure(invented_mentions(mentions, keys=as_scored_keys, given_stories=False), rules, from_json=from_json)
+        for from_json in (False, True)
+    )
+    figures += [
+        Figure(name="default rules, stories found", value=round(absorbed.per_s), unit="mentions/s/core"),
+        Figure(
+            name="the same from JSON",
+            value=round(scored.per_s),
+            unit="mentions/s/core",
+            against=f"aim {AGAINST_SCORED:,}",
+            ratio=scored.per_s / AGAINST_SCORED,
+        ),
+    ]
+    return figures
