@@ -22,7 +22,7 @@ from streams.assembly import company_names, monitor_options, rules_in_force
 from streams.config import Settings
 from streams.deliver.words import moment, plural
 from streams.monitor import PartitionMonitor
-from streams.records import Alert, DeadLetter, Mention, Progress, decode_mention
+from streams.records import Alert, DeadLetter, LogEntry, Mention, decode_mention
 
 NEXT_STEPS = """\
 What next?
@@ -43,7 +43,7 @@ class Outcome:
 class _Ledger:
     """The mentions topic, read once."""
 
-    records: dict[int, list[tuple[int, Mention | Progress]]]
+    records: dict[int, list[tuple[int, LogEntry]]]
     """(offset, record) by partition, in the order of the log."""
 
     @property
@@ -107,7 +107,7 @@ def judge_own(outcome: Outcome, settings: Settings, own: OwnMessages, screen: Sc
 
 
 def _read_mentions(settings: Settings) -> _Ledger:
-    log: defaultdict[int, list[tuple[int, Mention | Progress]]] = defaultdict(list)
+    log: defaultdict[int, list[tuple[int, LogEntry]]] = defaultdict(list)
     topics = settings.topics
     for record in read_all(settings, topics.mentions, topics.mention_partitions):
         log[record.partition].append((record.offset, decode_mention(record.value)))

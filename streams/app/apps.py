@@ -9,6 +9,7 @@ from typing import Any
 
 import faust
 
+from streams.app.layout import group
 from streams.app.lean import LeanMonitor, LeanTransport
 from streams.app.security import faust_credentials
 from streams.app.store import StateTable
@@ -52,11 +53,6 @@ def make_app(settings: Settings, role: str) -> faust.App:
     app.transport = LeanTransport(app.conf.broker_consumer, app)
     app.boot_strategy.enable_web = False
     return app
-
-
-def group(settings: Settings, role: str) -> str:
-    """Return the consumer group of a role."""
-    return f"{settings.topics.prefix}-{role}"
 
 
 def raw_topic(app: faust.App, name: str) -> Any:

@@ -24,6 +24,11 @@ WAITING = Gauge("squall_waiting_records", "Records that are not done: the lag", 
 ABSORBED = Counter(
     "squall_monitor_records_total", "Mentions absorbed, by outcome: counted, repeated, late", ["outcome"]
 )
+SEEDS = Counter(
+    "squall_seeded_baselines_total",
+    "Baselines that `squall warm` sent, by outcome: taken, fresher, alert_open, other_rule",
+    ["outcome"],
+)
 SUPPRESSED = Counter("squall_alerts_suppressed_total", "Firings that a cooldown kept back")
 ALERTS = Counter("squall_alerts_total", "Alert transitions written", ["rule", "state", "severity"])
 WATERMARK = Gauge("squall_watermark_seconds", "Event time up to which bins are closed, as Unix time", ["partition"])

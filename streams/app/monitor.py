@@ -14,7 +14,8 @@ from mode import CrashingSupervisor
 
 from streams import __version__
 from streams.app import metrics
-from streams.app.apps import Fatal, assigned_partitions, group, log, make_app, raw_topic
+from streams.app.apps import Fatal, assigned_partitions, log, make_app, raw_topic
+from streams.app.layout import STATE_TABLE, group
 from streams.app.pipeline import OrderedPipeline
 from streams.app.sender import Outgoing, Sender
 from streams.app.store import StateTable
@@ -89,7 +90,7 @@ class MonitorService:
     def _make_app(self) -> faust.App:
         app = make_app(self._settings, "monitor")
         topics = self._settings.topics
-        table = app.Table("state", partitions=topics.mention_partitions, key_type=bytes, value_type=bytes)
+        table = app.Table(STATE_TABLE, partitions=topics.mention_partitions, key_type=bytes, value_type=bytes)
         self._table = cast(StateTable, table)
 
         @app.agent(
@@ -182,5 +183,7 @@ def _count(number: int, monitor: PartitionMonitor) -> None:
     metrics.ABSORBED.labels("repeated").inc(counters.repeated)
     metrics.ABSORBED.labels("late").inc(counters.late)
     metrics.SUPPRESSED.inc(counters.suppressed)
+    for outcome, count in counters.seeds.items():
+        metrics.SEEDS.labels(outcome).inc(count)
     if monitor.watermark_ms is not None:
         metrics.WATERMARK.labels(str(number)).set(monitor.watermark_ms / 1000)

@@ -12,9 +12,8 @@ from typing import Any
 
 import faust
 
+from streams.app.layout import full_key, split_key
 from streams.app.sender import Outgoing
-
-_SEPARATOR = b"\x1e"
 
 
 class StateTable(faust.Table[bytes, bytes]):
@@ -26,7 +25,7 @@ class StateTable(faust.Table[bytes, bytes]):
 
     def partition_for_key(self, key: bytes) -> int:
         """Return the partition that the key begins with."""
-        return int(key.split(_SEPARATOR, 1)[0])
+        return split_key(key)[0]
 
     def on_key_set(self, key: bytes, value: bytes) -> None:
         """Note a write for the changelog."""
@@ -43,7 +42,7 @@ class StateTable(faust.Table[bytes, bytes]):
 
     def save(self, partition: int, key: str, value: bytes | None) -> None:
         """Set one key of a partition, or delete it if the value is None."""
-        full = _full_key(partition, key)
+        full = full_key(partition, key)
         if value is not None:
             self[full] = value
         elif full in self:
@@ -51,11 +50,7 @@ class StateTable(faust.Table[bytes, bytes]):
 
     def saved(self, partition: int) -> Iterator[tuple[str, bytes]]:
         """Yield everything that is saved of a partition."""
-        prefix = _full_key(partition, "")
+        prefix = full_key(partition, "")
         for full, value in list(self.items()):
             if full.startswith(prefix):
                 yield full[len(prefix) :].decode(), value
-
-
-def _full_key(partition: int, key: str) -> bytes:
-    return str(partition).encode() + _SEPARATOR + key.encode()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from streams.monitor.bins import to_ms
-from streams.records import Mention, Progress
+from streams.records import LogEntry, Mention, Seed
 
 SCHEMA = 1
 
@@ -36,15 +36,18 @@ class ClockState(msgspec.Struct):
     schema: int = SCHEMA
 
 
-def observe(state: ClockState, record: Mention | Progress, *, lateness_ms: int) -> int | None:
+def observe(state: ClockState, record: LogEntry, *, lateness_ms: int) -> int | None:
     """Take one record into account and return the watermark, in milliseconds; it never goes back.
 
-    None means that some message partition has not been heard of, so that no bin may close yet.
+    None means that some message partition has not been heard of, so that no bin may close yet. A seed tells of the
+    past: it moves nothing.
     """
     if isinstance(record, Mention):
         feed = state.feeds.setdefault(record.origin.partition, FeedState())
         at_ms: int | None = to_ms(record.published_at)
         feed.idle = False
+    elif isinstance(record, Seed):
+        return state.watermark_ms
     else:
         state.partitions = max(state.partitions, record.partitions)
         feed = state.feeds.setdefault(record.partition, FeedState())

@@ -104,9 +104,10 @@ def learn(rule: Rule, state: RuleState, tally: Tally) -> None:
     """Let the baseline learn from a closed bin, after the alert's life has moved on.
 
     Votes of a run are held back until the run has come to nothing, and are forgotten once it has fired: the baseline
-    stays what it was at the onset, and still sees every vote of an ordinary day.
+    stays what it was at the onset, and still sees every vote of an ordinary day. Bins that a seed has learned from
+    (`streams.monitor.seeds`) count no second time.
     """
-    if state.life.state == "firing":
+    if state.life.state == "firing" or tally.end_ms <= state.seeded_until_ms:
         state.held_votes = state.held_negative = 0.0
         return
     votes = len(tally.scores)

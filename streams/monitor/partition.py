@@ -15,19 +15,21 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.rules import RuleSet
+from streams.monitor.seeds import SeedOutcome, decide, lessons, plant
 from streams.monitor.state import EntityState, Vote, decode_state, encode_state
-from streams.records import Alert, Mention, Progress
+from streams.records import Alert, LogEntry, Mention, Seed
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Counters(msgspec.Struct):
     """Records that had been read before, and message ids that had been counted."""
     late: int = 0
     suppressed: int = 0
+    seeds: dict[SeedOutcome, int] = msgspec.field(default_factory=dict)
+    """What became of the baselines of seeds."""
 
 
 Change = tuple[str, bytes | None]
@@ -116,7 +120,7 @@ class PartitionMonitor:
         counters, self.counters = self.counters, Counters()
         return counters
 
-    def absorb(self, record: Mention | Progress, offset: int) -> list[Alert]:
+    def absorb(self, record: LogEntry, offset: int) -> list[Alert]:
         """Take one record of the log and return the alert transitions that it brings about, in event-time order.
 
         Args:
@@ -125,6 +129,8 @@ class PartitionMonitor:
         """
         if isinstance(record, Mention):
             self._place(record, offset)
+        elif isinstance(record, Seed):
+            self._seed(record, offset)
         else:
             self.counters.absorbed += 1
         before_ms = self._clock.watermark_ms
@@ -139,6 +145,16 @@ class PartitionMonitor:
         if before_ms is not None and watermark_ms // _TIDY_MS > before_ms // _TIDY_MS:
             self._tidy(watermark_ms)
         return alerts
+
+    def baselines(self) -> Iterator[tuple[str, dict[str, tuple[str, BaselineState]]]]:
+        """Yield every entity of which something was learned, with version and baseline by rule, in order of name.
+
+        What a rise under way holds back is not in it. To be read, not kept: the baselines go on changing.
+        """
+        for name, state in sorted(self._entities.items()):
+            found = {rule: (version, baseline) for rule, version, baseline in lessons(state, self._context.in_force)}
+            if found:
+                yield name, found
 
     def changes(self) -> Changes:
         """Return what to save since the last call: first the entities, and when they are safe the clock."""
@@ -230,6 +246,22 @@ class PartitionMonitor:
         self.counters.absorbed += 1
         self._open(state, _vote(mention, at_ms))
 
+    def _seed(self, seed: Seed, offset: int) -> None:
+        state = self._entities.get(seed.entity)
+        if state is not None and offset <= state.offset:
+            self.counters.repeated += 1
+            return
+        decided = decide(seed, state, self._context.in_force)
+        for outcome in decided.values():
+            self.counters.seeds[outcome] = self.counters.seeds.get(outcome, 0) + 1
+        if state is None:
+            if "taken" not in decided.values():
+                return
+            state = self._entities[seed.entity] = EntityState(entity=seed.entity)
+        plant(seed, state, decided)
+        state.offset = offset  # also of one that was left: read again after a crash, it would meet another state
+        self._changed.add(seed.entity)
+
     def _open(self, state: EntityState, vote: Vote) -> None:
         start_ms = bin_start(vote.at_ms)
         votes = state.open.get(start_ms)
@@ -259,6 +291,12 @@ class PartitionMonitor:
                 self._changed.add(name)
             if horizon.is_empty and (state is None or not state.open):
                 del self._horizons[name]
+
+
+def entity_of(key: str) -> str | None:
+    """Return the entity whose own record is saved under a key; None for a chunk and for the clock."""
+    kind, _, name = key.partition(_SEPARATOR)
+    return name if kind == _ENTITY else None
 
 
 def _key(kind: str, *parts: str) -> str:

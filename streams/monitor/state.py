@@ -118,6 +118,8 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """e-detector: votes and P(negative) with a short memory, to see that it is over."""
     window: list[tuple[int, int, float]] = msgspec.field(default_factory=list)
     """threshold: (bin start, votes, sum of P(negative)) of the window's bins."""
+    seeded_until_ms: int = 0
+    """The baseline was taken from a history that reaches up to here: bins that end by then were learned there."""
 
 
 class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):

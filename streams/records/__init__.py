@@ -1,4 +1,4 @@
-"""The words that all rooms speak: Message, FeedMark, Mention, Progress, Alert, Verdict, DeadLetter.
+"""The words that all rooms speak: Message, FeedMark, Mention, Progress, Seed, Alert, Verdict, DeadLetter.
 
 JSON with a schema version, times in UTC. `encode` writes any of them; each has a decoder of its own that raises
 `RecordError` with a reason for the dead letters.
@@ -19,10 +19,13 @@ from streams.records.alert import (
 from streams.records.codec import encode
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
+    LogEntry,
     Mention,
     ModelVersion,
     Origin,
     Progress,
+    Seed,
+    SeededBaseline,
     decode_mention,
 )
 from streams.records.message import FEED_MARK_KEY, FeedMark, Message, decode_feed_mark, decode_message
@@ -38,6 +41,7 @@ __all__ = [
     "Evidence",
     "EvidenceMessage",
     "FeedMark",
+    "LogEntry",
     "Mention",
     "Message",
     "ModelVersion",
@@ -46,6 +50,8 @@ __all__ = [
     "Progress",
     "Quality",
     "Reason",
+    "Seed",
+    "SeededBaseline",
     "Severity",
     "Verdict",
     "VerdictKind",

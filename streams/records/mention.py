@@ -1,6 +1,8 @@
-"""Mention: one (message, entity) pair with its scores. Progress: how far a message partition has come.
+"""Mention: one (message, entity) pair with its scores. Progress: how far a message partition has come. Seed: what an
+entity's history taught, for a baseline that would begin from nothing.
 
-Both travel on `squall.mentions`, told apart by `type`, so that whoever reads that log again sees the same watermarks.
+All travel on `squall.mentions`, told apart by `type`: the monitor's state follows from that log alone, so that whoever
+reads it again sees the same watermarks and the same baselines.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from streams.records.codec import UtcTime, VersionedDecoder, require_utc
 SCHEMA = 1
 
 Probability = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Votes = Annotated[float, msgspec.Meta(ge=0.0)]
 
 
 class ModelVersion(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +102,51 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
         require_utc(self.event_time)
 
 
-decode_mention: VersionedDecoder[Mention | Progress] = VersionedDecoder(
-    Mention | Progress, name="mention", newest=SCHEMA
-)
-"""Bytes of `squall.mentions` to a Mention or a Progress; raises RecordError."""
+class SeededBaseline(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule has learned of an entity: discounted votes and their sum of P(negative), as of `at`."""
+
+    rule_version: str
+    """The rule as it was when it learned; another version learns in another way."""
+    votes: Votes
+    negative: Votes
+    at: UtcTime
+
+    def __post_init__(self) -> None:
+        require_utc(self.at)
+        if self.negative > self.votes:
+            msg = f"P(negative) adds up to {self.negative:g}, more than the {self.votes:g} votes"
+            raise ValueError(msg)
+
+
+class Seed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="seed"):
+    """What history taught of one entity, on the entity's own partition of `squall.mentions` (`squall warm`).
+
+    The monitor takes it where the entity's own baseline knows nothing later; `streams.monitor.seeds`.
+    """
+
+    entity: str
+    learned_until: UtcTime
+    """Event time up to which the history was read: what is older was learned, or was not there."""
+    learned_at: UtcTime
+    """When this was made: who asks what was known at a time must not see what was seeded later."""
+    baselines: dict[str, SeededBaseline]
+    """By rule name."""
+    identity: str
+    """Hash of what it was learned from: the source, the rules, the model."""
+    force: bool = False
+    """Take it although the entity's own baseline is fresher."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require_utc(self.learned_until, self.learned_at)
+        for name, learned in self.baselines.items():
+            if learned.at > self.learned_until:
+                msg = f"{name}: it learned at {learned.at.isoformat()}, after {self.learned_until.isoformat()}"
+                raise ValueError(msg)
+
+
+LogEntry = Mention | Progress | Seed
+"""One record of `squall.mentions`."""
+
+decode_mention: VersionedDecoder[LogEntry] = VersionedDecoder(LogEntry, name="mention", newest=SCHEMA)
+"""Bytes of `squall.mentions` to a Mention, a Progress or a Seed; raises RecordError."""

@@ -18,7 +18,7 @@ from kafka.errors import UnknownTopicOrPartitionError, for_code
 
 from streams.config import Settings
 from streams.errors import InputError, RecordError, TopicError
-from streams.records import FEED_MARK_KEY, Mention, Progress, decode_mention, decode_message
+from streams.records import FEED_MARK_KEY, LogEntry, Mention, decode_mention, decode_message
 from streams.replay.core import time_alone
 from streams.replay.files import identity_of
 from streams.replay.options import Window
@@ -126,7 +126,7 @@ class KafkaMentions(_Stretch):
                         return
                     continue
                 try:
-                    item: Mention | Progress = decode_mention(record.value)
+                    item: LogEntry = decode_mention(record.value)
                 except RecordError as error:
                     where = f"{record.topic}[{record.partition}]@{record.offset}"
                     on_bad(BadRecord(where, error.reason, error.detail))

@@ -4,7 +4,8 @@ Offset 0 says that there is a feed, the rows follow under their numbers (from 1,
 the feed is said to be far enough ahead that every bin closes: a file that has ended has ended.
 
 A file that was written from `squall.mentions` holds Progress records of its own. They are then the clock, as they were
-live: what came late there comes late here. In all other files the rows must come in the order of time.
+live: what came late there comes late here. In all other files the rows must come in the order of time. Seeds keep
+their places too, but where rows are sorted they have none and are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from streams.ingest.decode import Limits
 from streams.ingest.readers import is_json_lines, read_lines, read_rows
 from streams.ingest.rows import check_columns
 from streams.monitor.bins import BIN_MS
-from streams.records import Mention, Origin, Progress
+from streams.records import LogEntry, Mention, Origin, Progress, Seed
 from streams.replay.core import time_alone
 from streams.replay.files import (
     Tally,
@@ -54,7 +55,7 @@ class _Item(NamedTuple):
     line: int
     number: int
     """From 1, over all files."""
-    record: Mention | Progress | BadRow
+    record: LogEntry | BadRow
 
 
 @dataclass(slots=True)
@@ -191,6 +192,9 @@ class MentionFiles:
                     yield Numbered(number, _of_one_partition(record, number))
             elif isinstance(record, Progress):
                 yield Numbered(number, self._progress(record, clock, path, line))
+            elif isinstance(record, Seed):
+                if window.knows(record.learned_at):
+                    yield Numbered(number, record)
             else:
                 bad = BadRecord(f"{path}:{line}", record.reason, record.detail)
                 tally.refused(bad, on_bad if number > after else told_before)
@@ -233,7 +237,7 @@ class MentionFiles:
                 if window.holds(at) and window.knows(record.received_at):
                     tally.kept += 1
                     yield (at - EPOCH) // MICROSECOND, number, _encode(_of_one_partition(record, number))
-            elif not isinstance(record, Progress):
+            elif isinstance(record, BadRow):
                 tally.refused(BadRecord(f"{path}:{line}", record.reason, record.detail), on_bad)
 
     def _items(self) -> Iterator[_Item]:
@@ -248,7 +252,7 @@ class MentionFiles:
         checked = False
         for line, data in read_lines(path):
             number += 1
-            record: Mention | Progress | BadRow | None = rows.quick(data, number)
+            record: LogEntry | BadRow | None = rows.quick(data, number)
             if not checked:
                 checked = self._check_line(path, line, data)
             if record is None:
@@ -281,11 +285,16 @@ class MentionFiles:
 
 
 def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator[_Item]]:
-    """The first record among the first rows, and all rows."""
+    """The first record among the first rows, and all rows. Seeds, which may come before all else, are no rows here."""
     head: list[_Item] = []
-    for item in islice(items, _PEEKED):
+    bad = 0
+    for item in items:
         head.append(item)
-        if not isinstance(item.record, BadRow):
+        if isinstance(item.record, BadRow):
+            bad += 1
+            if bad == _PEEKED:
+                break
+        elif not isinstance(item.record, Seed):
             return item.record, chain(head, items)
     return None, chain(head, items)
 

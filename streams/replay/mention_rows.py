@@ -1,4 +1,4 @@
-"""A row or a line of scored history to a Mention or a Progress.
+"""A row or a line of scored history to a Mention, or a line of the mentions' log to what stands there.
 
 Two ways lead to the same Mention. Nearly all lines are taken by the short one: JSON with the usual names and types,
 decoded once by msgspec. Whatever it does not take goes the long way, which knows the names and times that people
@@ -18,7 +18,7 @@ from streams.errors import InputError, RecordError
 from streams.ingest.decode import Limits, check_name, clean_text, clean_word, is_blank, message_id
 from streams.ingest.readers import Row
 from streams.ingest.rows import NEEDED, SYNONYMS, message_from_row, parse_time
-from streams.records import Mention, ModelVersion, Origin, Progress, decode_mention
+from streams.records import LogEntry, Mention, ModelVersion, Origin, decode_mention
 from streams.records.mention import Probability
 
 MENTION_SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ GIVEN = ModelVersion(name="given", version="1")
 """The model of scores that were given, not computed."""
 UNKNOWN_TOPIC = "unknown"
 
-_RECORD_TYPES = ("mention", "progress")
+_RECORD_TYPES = ("mention", "progress", "seed")
 _RECORD_START = b'{"type":"'
 
 
@@ -111,7 +111,7 @@ class MentionRows:
         self.needed: Sequence[tuple[str, ...]] = (*NEEDED_OF_MENTIONS, *((("story",),) if trust_stories else ()))
         """Fields of which a file must have one of each group."""
 
-    def quick(self, line: bytes, number: int) -> Mention | Progress | None:
+    def quick(self, line: bytes, number: int) -> LogEntry | None:
         """Take a line the short way; None if it has to go the long way.
 
         Args:
@@ -183,7 +183,7 @@ class MentionRows:
             return None
         return values if isinstance(values, dict) and values.get("type") not in _RECORD_TYPES else None
 
-    def from_line(self, line: bytes, number: int, *, default_source: str) -> Mention | Progress:
+    def from_line(self, line: bytes, number: int, *, default_source: str) -> LogEntry:
         """Take a line the long way.
 
         Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from streams.records import Mention, Progress
+from streams.records import LogEntry
 from streams.scoring import RawRecord
 
 
@@ -33,7 +33,7 @@ class Numbered(NamedTuple):
     """A record of the mentions' log with its place in it."""
 
     offset: int
-    record: Mention | Progress
+    record: LogEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import cast
 
 import pytest
 
-from streams.app.apps import assigned_partitions, group, make_app
+from streams.app.apps import assigned_partitions, make_app
+from streams.app.layout import STATE_TABLE, full_key, group, split_key, state_changelog
 from streams.app.store import StateTable
 from streams.config import Settings
 
@@ -25,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def table(settings: Settings) -> StateTable:
     app = make_app(settings, "monitor")
-    return cast(StateTable, app.Table("state", partitions=12, key_type=bytes, value_type=bytes))
+    return cast(StateTable, app.Table(STATE_TABLE, partitions=12, key_type=bytes, value_type=bytes))
 
 
 def test_a_key_is_saved_on_the_partition_it_is_saved_for(table: StateTable) -> None:
@@ -84,3 +85,10 @@ def test_of_an_assignment_only_the_topics_own_partitions_are_told() -> None:
 
     assigned = {TP("a", 0), TP("a", 3), TP("b", 1)}
     assert assigned_partitions(assigned, "a") == {0, 3}
+
+
+def test_who_only_looks_finds_the_changelog_and_reads_its_keys(table: StateTable, settings: Settings) -> None:
+    assert state_changelog(settings) == table.changelog_topic_name
+    assert split_key(full_key(11, "hour\x1fAURL\x1f4\x1f0")) == (11, "hour\x1fAURL\x1f4\x1f0")
+    with pytest.raises(ValueError, match="no key of the monitor's state"):
+        split_key(b"entity")

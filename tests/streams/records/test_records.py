@@ -22,6 +22,8 @@ from streams.records import (
     ModelVersion,
     Origin,
     Progress,
+    Seed,
+    SeededBaseline,
     Verdict,
     decode_alert,
     decode_feed_mark,
@@ -70,6 +72,18 @@ MENTION = Mention(
     watched=True,
 )
 PROGRESS = Progress(partition=3, partitions=4, event_time=AT, idle=True)
+SEED = Seed(
+    entity="BRMFD",
+    learned_until=AT,
+    learned_at=AT + timedelta(minutes=86),
+    baselines={
+        "NegativeShareSurge": SeededBaseline(
+            rule_version="a1b2c3d4e5f6", votes=412.5, negative=99.25, at=AT - timedelta(minutes=1)
+        )
+    },
+    identity="00aa11bb22cc33dd",
+    force=True,
+)
 ALERT = sample_alert(
     id="0011223344556677",
     rule="NegativeShareSurge",
@@ -119,6 +133,7 @@ RECORDS: dict[str, tuple[Any, Decode]] = {
     "feed_mark": (FEED_MARK, decode_feed_mark),
     "mention": (MENTION, decode_mention),
     "progress": (PROGRESS, decode_mention),
+    "seed": (SEED, decode_mention),
     "alert": (ALERT, decode_alert),
     "verdict": (VERDICT, decode_verdict),
 }
@@ -381,3 +396,21 @@ def test_a_story_is_written_only_where_one_is_given() -> None:
     given = msgspec.structs.replace(MENTION, story="wire-7")
     assert decode_mention(encode(given)) == given
     assert json.loads(encode(given))["story"] == "wire-7"
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"votes": -1.0}, "votes"),
+        ({"negative": 500.0}, "more than the 412.5 votes"),
+        ({"at": "2026-03-18T10:05:00Z"}, "after 2026-03-18T10:04:00"),
+        ({"at": "2026-03-18T10:03:00"}, "at"),
+        ({"votes": "412"}, "votes"),
+    ],
+)
+def test_a_seed_of_numbers_that_cannot_be_is_refused(fields: dict[str, Any], why: str) -> None:
+    baselines = json.loads(golden("seed"))["baselines"]
+    baselines["NegativeShareSurge"].update(fields)
+    with pytest.raises(RecordError, match=why) as error:
+        decode_mention(changed("seed", baselines=baselines))
+    assert error.value.reason == "wrong_type"
