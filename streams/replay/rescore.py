@@ -168,7 +168,11 @@ class _Run:
         self._stage = make_stage(settings, scorer)
         self._idle_after_s = settings.worker.idle_after_s
         self._partitions = set(source.partitions)
-        self._clock = FeedClock(partitions=len(self._partitions), idle_after_s=self._idle_after_s)
+        self._clock = FeedClock(
+            partitions=len(self._partitions),
+            idle_after_s=self._idle_after_s,
+            lateness_s=settings.monitor.allowed_lateness_s,
+        )
         self._clock.assign(self._partitions)
         self._place = Place(source.facts, settings.topics.messages)
         self.counters = RescoreCounters()
@@ -344,6 +348,7 @@ def _identity(facts: SourceFacts, settings: Settings, model: ModelId, segments: 
         "the settings of ingest": _hash(settings.ingest.model_dump_json()),
         "the companies": _hash(f"{entities.include_sp500} {entities.min_relevance} {len(entities.tables)} {files}"),
         "worker.idle_after_s": f"{settings.worker.idle_after_s:g}",
+        "monitor.allowed_lateness_s": f"{settings.monitor.allowed_lateness_s}",
         "the version of Squall": __version__,
         "the segments": segments,
     }
