@@ -33,6 +33,11 @@ class FeedMarker:
         self._count += 1
         return self._mark(done=False) if self._count % EVERY == 0 else None
 
+    def waiting(self, until: datetime) -> bytes:
+        """The mark of a publisher that keeps the pace of history: nothing older than `until` is to come."""
+        self._reached = until if self._reached is None else max(self._reached, until)
+        return self._mark(done=False)
+
     def end(self) -> bytes:
         """The mark after the last message."""
         return self._mark(done=True)

@@ -8,55 +8,32 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from streams.errors import BrokerError, InputError
 from streams.ingest.marks import FeedMarker
 from streams.ingest.pace import Pace
+from streams.ingest.producer import DELIVERY_TIMEOUT_S, Delivery, Producer, epoch_ms, kafka_producer
 from streams.records import FEED_MARK_KEY, Message, encode
+
+__all__ = ["MAX_IN_FLIGHT", "Delivery", "Producer", "PublishReport", "Publisher", "check", "kafka_producer"]
 
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 10_000
 """Messages sent and not yet acknowledged. kafka-python 3 bounds neither their number nor their bytes."""
 
-_DELIVERY_TIMEOUT_S = 120.0
 _PROGRESS_EVERY = 200
 _LATEST_AFTER_NOW = timedelta(days=1)
-
-
-class Delivery(Protocol):
-    """What a producer returns for a message: kafka-python's future."""
-
-    is_done: bool
-
-    def get(self, timeout: float | None = None) -> object:
-        """Wait until the message is acknowledged; raise what went wrong otherwise."""
-        ...
-
-
-class Producer(Protocol):
-    """The part of KafkaProducer that is used here."""
-
-    def send(self, topic: str, value: bytes, key: bytes, partition: int | None = None) -> Delivery:
-        """Hand a record over for sending; without a partition its key decides."""
-        ...
-
-    def partitions_for(self, topic: str) -> set[int]:
-        """Numbers of a topic's partitions."""
-        ...
-
-    def flush(self, timeout: float | None = None) -> None:
-        """Send what is waiting and wait for it."""
-        ...
-
-    def close(self, timeout: float | None = None) -> None:
-        """Stop."""
-        ...
+_LONGEST_WAIT_S = 1.0
+"""A long wait is cut up into waits of this, so that whoever watches sees the time go by."""
+_SPEAK_EVERY_S = 2.0
+"""Where records have their own times: below any sensible `worker.idle_after_s`, as a worker that starts in the middle
+cannot tell such a feed from a live one before it has seen a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,43 +59,6 @@ class PublishReport:
     seconds: float
 
 
-def kafka_producer(options: Mapping[str, Any]) -> Producer:
-    """A producer that loses and repeats nothing it was given: all replicas acknowledge, retries are idempotent.
-
-    Args:
-        options: kafka-python client options, such as `bootstrap_servers` and those of TLS and SASL.
-
-    Raises:
-        BrokerError: no broker answers, or it refuses us.
-    """
-    try:
-        return KafkaProducer(  # type: ignore[no-any-return]
-            **{
-                "client_id": "squall-publish",
-                "acks": "all",
-                "enable_idempotence": True,
-                "linger_ms": 20,
-                "batch_size": 262_144,
-                "compression_type": "lz4",  # its library is a dependency: where it is missing, that is an error
-                # A topic that the broker makes up has one partition and keeps its records for a week.
-                "allow_auto_create_topics": False,
-                "max_block_ms": 10_000,
-                "delivery_timeout_ms": round(_DELIVERY_TIMEOUT_S * 1_000),
-                **options,
-            }
-        )
-    except KafkaError as error:
-        servers = ", ".join(_listed(options.get("bootstrap_servers", "localhost")))
-        raise BrokerError(
-            f"Kafka at {servers} cannot be reached: {str(error).rstrip('.')}. "
-            "Is it running (`squall broker status`), and are address and login right (`squall config show`)?"
-        ) from error
-
-
-def _listed(servers: object) -> list[str]:
-    return [servers] if isinstance(servers, str) else [str(server) for server in servers]  # type: ignore[attr-defined]
-
-
 class Publisher:
     """Sends messages to one topic, keyed by source, and makes sure that each arrived.
 
@@ -131,6 +71,8 @@ class Publisher:
         clock: seconds that only go forward.
         sleep: waits for so many seconds.
         max_in_flight: messages sent and not yet acknowledged.
+        own_times: records carry the event time of their messages to Kafka instead of the time of sending. The topic
+            must let them (`message.timestamp.type=CreateTime`) and must not delete them for it.
 
     Raises:
         BrokerError: Kafka cannot be reached.
@@ -145,6 +87,7 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         max_in_flight: int = MAX_IN_FLIGHT,
+        own_times: bool = False,
     ) -> None:
         if max_in_flight < 1:
             msg = f"max_in_flight must be at least 1, it is {max_in_flight}"
@@ -154,6 +97,8 @@ class Publisher:
         self._clock = clock
         self._sleep = sleep
         self._max_in_flight = max_in_flight
+        self._own_times = own_times
+        self._marked_s = clock()
         self._waiting: deque[tuple[Message | None, Delivery]] = deque()
         self._acknowledged = 0
 
@@ -178,6 +123,7 @@ class Publisher:
         messages: Iterable[Message | InputError],
         *,
         speed: float | None = None,
+        paced_from: datetime | None = None,
         on_progress: Callable[[int, datetime], None] | None = None,
         on_bad: Callable[[InputError], None] | None = None,
     ) -> PublishReport:
@@ -192,6 +138,7 @@ class Publisher:
         Args:
             messages: messages, and in the place of a bad row its error.
             speed: 1.0 is the pace at which they were published, 60.0 an hour a minute; None as fast as possible.
+            paced_from: what was published before is sent as fast as possible.
             on_progress: told from time to time how many were handed over, and the event time reached.
             on_bad: told each error; without it the first one is raised.
 
@@ -210,24 +157,48 @@ class Publisher:
         tally = _Tally(on_bad)
         marker = FeedMarker()
         latest = datetime.now(UTC) + _LATEST_AFTER_NOW
-        self._mark(marker.begin())
+        good = self._until_broken_off(tally.good(messages), acknowledged_before)
+        first = list(islice(good, 1)) if self._own_times else []
+        self._mark(marker.begin(), first[0].published_at if first else None)
         self._finish()  # no message may be there before every partition knows that some are to come
-        for message in self._until_broken_off(tally.good(messages), acknowledged_before):
-            delay_s = pace.delay_s(message.published_at, self._clock())
-            if delay_s > 0:
-                self._sleep(delay_s)
-            self._send(message)
-            # A time that a worker will refuse says nothing of how far the feed has come.
-            due = marker.passed(message.published_at) if message.published_at <= latest else None
-            if due is not None:
-                self._mark(due)
-            if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or delay_s > 0):
-                on_progress(tally.count, message.published_at)
-        self._mark(marker.end())
+        try:
+            for message in chain(first, good):
+                waited = False
+                if paced_from is None or message.published_at >= paced_from:
+                    for now in self._waits(pace, message.published_at, speed):
+                        waited = True
+                        if on_progress is not None:
+                            on_progress(tally.count - 1, now)
+                        self._speak(marker, now)
+                self._send(message)
+                # A time that a worker will refuse says nothing of how far the feed has come.
+                due = marker.passed(message.published_at) if message.published_at <= latest else None
+                if due is not None:
+                    self._mark(due, message.published_at)
+                elif message.published_at <= latest:
+                    self._speak(marker, message.published_at)
+                if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or waited):
+                    on_progress(tally.count, message.published_at)
+        except KeyboardInterrupt:
+            self._mark(marker.end(), tally.last)  # whoever reads it need not wait for more
+            self._finish()
+            raise
+        self._mark(marker.end(), tally.last)
         self._finish()
         if on_progress is not None and tally.last is not None:
             on_progress(tally.count, tally.last)
         return tally.report(sent=self._acknowledged - acknowledged_before, seconds=self._clock() - started)
+
+    def _waits(self, pace: Pace, due: datetime, speed: float | None) -> Iterator[datetime]:
+        """Wait until an event is due; before each part of the wait, yield the event time that it is by now."""
+        while (delay_s := pace.delay_s(due, self._clock())) > 0:
+            yield due - timedelta(seconds=delay_s * (speed or 1.0))
+            self._sleep(min(delay_s, _LONGEST_WAIT_S) if self._own_times else delay_s)
+
+    def _speak(self, marker: FeedMarker, reached: datetime) -> None:
+        """Send a mark if there was none for a while."""
+        if self._own_times and self._clock() - self._marked_s >= _SPEAK_EVERY_S:
+            self._mark(marker.waiting(reached), reached)
 
     def _until_broken_off(self, messages: Iterator[Message], acknowledged_before: int) -> Iterator[Message]:
         """Pass messages on; where the reading breaks off, see those before it delivered and say how many they are."""
@@ -246,23 +217,35 @@ class Publisher:
         while self._waiting and (self._waiting[0][1].is_done or len(self._waiting) >= self._max_in_flight):
             self._await_oldest()
         try:
-            delivery = self._producer.send(self._topic, value=encode(message), key=message.source.encode())
+            delivery = self._producer.send(
+                self._topic,
+                value=encode(message),
+                key=message.source.encode(),
+                timestamp_ms=self._timestamp_ms(message.published_at),
+            )
         except KafkaError as error:
             raise self._not_delivered(message, error) from error
         self._waiting.append((message, delivery))
 
-    def _mark(self, mark: bytes) -> None:
+    def _timestamp_ms(self, at: datetime | None) -> int | None:
+        return None if at is None or not self._own_times else epoch_ms(at)
+
+    def _mark(self, mark: bytes, at: datetime | None) -> None:
+        self._marked_s = self._clock()
+        stamp = self._timestamp_ms(at)
         try:
             partitions = self._producer.partitions_for(self._topic)
             for partition in sorted(partitions):
-                delivery = self._producer.send(self._topic, value=mark, key=FEED_MARK_KEY, partition=partition)
+                delivery = self._producer.send(
+                    self._topic, value=mark, key=FEED_MARK_KEY, partition=partition, timestamp_ms=stamp
+                )
                 self._waiting.append((None, delivery))
         except KafkaError as error:
             raise self._not_delivered(None, error) from error
 
     def _finish(self) -> None:
         try:
-            self._producer.flush(timeout=_DELIVERY_TIMEOUT_S)
+            self._producer.flush(timeout=DELIVERY_TIMEOUT_S)
         except KafkaError as error:
             if not self._waiting:
                 raise BrokerError(f"{self._topic}: {error}") from error
@@ -273,7 +256,7 @@ class Publisher:
     def _await_oldest(self) -> None:
         message, delivery = self._waiting.popleft()
         try:
-            delivery.get(timeout=_DELIVERY_TIMEOUT_S)
+            delivery.get(timeout=DELIVERY_TIMEOUT_S)
         except KafkaError as error:
             raise self._not_delivered(message, error) from error
         self._acknowledged += message is not None

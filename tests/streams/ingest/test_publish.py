@@ -40,6 +40,8 @@ class MemoryProducer:
         self.sent: list[tuple[str, bytes, bytes]] = []
         self.marks: list[tuple[int, int, FeedMark]] = []
         """After how many messages, on which partition, which mark."""
+        self.stamps: list[int | None] = []
+        """Kafka's time of each record, marks included; None is the time of sending."""
         self.acks: list[Ack] = []
         self.most_unawaited = 0
         self.flushed = self.closed = False
@@ -50,7 +52,10 @@ class MemoryProducer:
     def partitions_for(self, topic: str) -> set[int]:
         return {0, 1}
 
-    def send(self, topic: str, value: bytes, key: bytes, partition: int | None = None) -> Ack:
+    def send(
+        self, topic: str, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> Ack:
+        self.stamps.append(timestamp_ms)
         if partition is not None:
             assert key == FEED_MARK_KEY
             self.marks.append((len(self.sent), partition, decode_feed_mark(value)))
@@ -126,6 +131,55 @@ def test_every_message_is_sent_in_order_keyed_by_its_source() -> None:
     assert (report.first, report.last) == (START, START + timedelta(hours=1))
     assert producer.flushed
     assert producer.closed
+
+
+def own_times(producer: MemoryProducer, clock: Clock) -> Publisher:
+    return Publisher(
+        {}, topic="replay.messages", producer=producer, clock=clock, sleep=clock.sleep, own_times=True
+    )  # fmt: skip
+
+
+def test_records_carry_the_time_of_sending_unless_they_are_to_have_their_own() -> None:
+    producer = MemoryProducer()
+    publisher(producer).publish(messages(0, 60))
+    assert set(producer.stamps) == {None}
+    producer, first_ms = MemoryProducer(), round(START.timestamp() * 1_000)
+    own_times(producer, Clock()).publish(messages(0, 60))
+    # Two marks before, one message and then the other, two marks after: no mark has another time than its feed.
+    assert producer.stamps == [first_ms] * 3 + [first_ms + 60_000] * 3
+
+
+def test_while_it_waits_a_feed_with_its_own_times_says_that_it_lives_and_how_late_it_is() -> None:
+    producer, clock = MemoryProducer(), Clock()
+    own_times(producer, clock).publish(messages(0, 3_600), speed=60.0)
+    assert clock.now == pytest.approx(1_060)
+    assert max(clock.slept) == 1.0
+    waiting = [mark.event_time for after, partition, mark in producer.marks if after == 1 and partition == 0]
+    assert len(waiting) == 29
+    assert all(time == START + timedelta(minutes=2 * n) for n, time in enumerate(waiting, 1))
+
+
+def test_what_comes_before_the_range_is_not_waited_for() -> None:
+    clock = Clock()
+    report = own_times(MemoryProducer(), clock).publish(
+        messages(0, 86_400, 90_000, 90_002), speed=1.0, paced_from=START + timedelta(seconds=90_000)
+    )
+    assert report.sent == 4
+    assert clock.now == pytest.approx(1_002)
+
+
+def test_a_feed_that_is_stopped_has_ended() -> None:
+    producer, clock = MemoryProducer(), Clock()
+
+    def stopped(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    sender = Publisher({}, topic="replay.messages", producer=producer, clock=clock, sleep=stopped, own_times=True)
+    with pytest.raises(KeyboardInterrupt):
+        sender.publish(messages(0, 60), speed=1.0)
+    assert len(producer.sent) == 1
+    assert [(after, mark.done) for after, _, mark in producer.marks[-2:]] == [(1, True), (1, True)]
+    assert producer.flushed
 
 
 def test_as_fast_as_possible_never_waits() -> None:

@@ -181,6 +181,16 @@ def test_after_a_historical_feed_time_does_not_jump_to_the_wall_clock() -> None:
     assert feeds.tick(NOW + timedelta(days=1), IDLE_S, NOTHING) == [progress(NOW, idle=True)]
 
 
+def test_history_that_is_played_with_its_own_times_of_arrival_is_not_taken_for_a_live_feed() -> None:
+    feeds = clock(0)
+    feeds.marked(0, FeedMark(feed="a", event_time=None, done=False))
+    feeds.seen(0, NOW, NOW)
+    later = NOW + timedelta(days=900)
+    feeds.tick(later, 0.0, NOTHING)
+    told = feeds.tick(later, (ABANDONED_AFTER + 1) * IDLE_S, NOTHING)  # its player was killed
+    assert told == [progress(NOW, idle=True)]
+
+
 def test_a_partition_that_moved_away_is_forgotten_and_one_that_stayed_is_not() -> None:
     feeds = clock(0, 1)
     live(feeds, NOW, partition=0)
