@@ -240,6 +240,25 @@ def alerts(
     _show("Alerts", figures, json)
 
 
+@app.command()
+def monitor(json: Json = None) -> None:
+    """Measure the monitor on one core: rules alone, stories found, from JSON; a hundred companies to 100,000."""
+    from deploy.bench.monitor import run
+
+    _show("Monitor", run(), json)
+
+
+@app.command()
+def replay(
+    sources: Annotated[list[str], typer.Argument(help="Scored mentions, such as mentions.jsonl.gz of a replay.")],
+    json: Json = None,
+) -> None:
+    """Measure `squall replay --as-scored`: mentions per second and peak memory of the whole command."""
+    from deploy.bench.replay import run
+
+    _show("Replay", run(sources), json)
+
+
 def _show(title: str, figures: Sequence[Figure], json: Path | None) -> None:
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what")
