@@ -44,6 +44,7 @@ ENTRIES = (
         "worker", "deploy.cli.worker", "worker", PATH, "Score messages as they arrive and raise alerts, until stopped."
     ),
     Entry("replay", "deploy.cli.replay", "replay", PATH, "Replay any stretch of history: what would fire, and why."),
+    Entry("warm", "deploy.cli.warm", "warm", PATH, "Give the live monitor baselines from history: no cold start."),
     Entry("rules", "deploy.cli.rules", "app", PATH, "Check alert rules, and try them on history."),
     Entry("score", "deploy.cli.score", "score", MODEL, "Score the texts of a file: sentiment and topic of each."),
     Entry("train", "deploy.cli.train", "train", MODEL, "Fine-tune the model on labelled texts."),

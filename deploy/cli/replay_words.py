@@ -26,23 +26,30 @@ _DAY = timedelta(days=1)
 
 
 class BadRows:
-    """Tells the first bad rows and counts the others."""
+    """Tells the first bad rows and counts the others.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: where to.
+        counted: the results of the run count them too.
+    """
+
+    def __init__(self, console: Console, *, counted: bool = True) -> None:
         self._console = console
-        self._count = 0
+        self._counted = counted
+        self.count = 0
 
     def __call__(self, bad: BadRecord) -> None:
         """Take one."""
-        self._count += 1
-        if self._count <= SHOWN_BAD:
+        self.count += 1
+        if self.count <= SHOWN_BAD:
             self._console.print(f"{bad.where}: {bad.detail}", style="red", markup=False, soft_wrap=True)
 
     def conclude(self) -> None:
         """Say how many were not told."""
-        if self._count > SHOWN_BAD:
-            more = plural(self._count - SHOWN_BAD, "more bad row")
-            self._console.print(f"... and {more}; summary.json counts them by reason", style="red")
+        if self.count > SHOWN_BAD:
+            more = plural(self.count - SHOWN_BAD, "more bad row")
+            where = "; summary.json counts them by reason" if self._counted else ""
+            self._console.print(f"... and {more}{where}", style="red")
 
 
 def print_alert(console: Console, alert: Alert) -> None:

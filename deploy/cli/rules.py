@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,9 +9,9 @@ import typer
 from rich.padding import Padding
 from rich.text import Text
 
+from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
-from deploy.cli.times import moment
-from deploy.cli.times import warm_up as length
+from deploy.cli.times import length, moment
 from streams.errors import RuleError
 from streams.monitor import load_rules
 from streams.replay.rule_words import rule_sentence
@@ -170,7 +169,7 @@ def backtest(
         trust_stories=trust_stories,
         model=model,
         workers=workers,
-        files=FileOptions(columns=_columns(column or ()), assume_utc=assume_utc, sort=sort),
+        files=FileOptions(columns=named_columns(column or ()), assume_utc=assume_utc, sort=sort),
     )
     bounds = Bounds(max_per_day=max_per_day, max_added=max_added, allow_removed=allow_removed)
     names = (str(old or "the shipped rules"), str(new))
@@ -198,16 +197,3 @@ def _conclude(found: Comparison, bounds: Bounds, reasons: list[str]) -> None:
         console.print("All bounds hold", style="green")
     elif found.difference.is_none:
         console.print("A desk would see no difference", style="green")
-
-
-def _columns(given: Sequence[str]) -> dict[str, str]:
-    from streams.replay.options import FIELDS
-
-    found: dict[str, str] = {}
-    for text in given:
-        field, sign, column = text.partition("=")
-        if not (sign and column) or field not in FIELDS or field in found:
-            msg = f"{text!r} is not FIELD=COLUMN, once per field; fields are {', '.join(FIELDS)}"
-            raise typer.BadParameter(msg, param_hint="--column")
-        found[field] = column
-    return found

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from streams.config import Settings
 from streams.errors import InputError
 from streams.ingest.decode import Limits
-from streams.records import Mention, Origin, Progress, encode
+from streams.records import Mention, Origin, Progress, Seed, SeededBaseline, encode
 from streams.replay.mention_rows import BadRow, MentionRows
 from streams.replay.open_source import open_mentions
 from streams.replay.options import FileOptions, Window
@@ -448,3 +448,54 @@ def test_nearly_all_lines_go_the_short_way() -> None:
         assert rows.quick(json.dumps(item).encode(), 1) == rows.from_line(
             json.dumps(item).encode(), 1, default_source="file"
         )
+
+
+SEED = Seed(
+    entity="BRMFD",
+    learned_until=AT,
+    learned_at=AT + timedelta(hours=1),
+    baselines={"Surge": SeededBaseline(rule_version="0" * 12, votes=120.0, negative=12.0, at=AT)},
+    identity="0" * 16,
+)
+HEARD = Progress(partition=0, partitions=1, event_time=None, idle=False)
+
+
+def test_seeds_that_stand_before_all_else_in_a_log_keep_their_places_and_its_clock(tmp_path: Path) -> None:
+    own = [SEED] * 150  # a warm start before the first worker
+    told = Progress(partition=0, partitions=1, event_time=AT + 5 * MINUTE, idle=False)
+    records, bad = read(opened(lines(tmp_path / "log.jsonl", [*own, HEARD, mention_of(1), told])))
+    assert not bad
+    assert [record for _, record in records[1:151]] == own
+    assert records[1].offset == 1
+    assert [type(record) for _, record in records[151:154]] == [Progress, Mention, Progress]
+    assert records[153].record == told
+
+
+def test_a_seed_among_rows_without_a_clock_keeps_its_place_and_is_left_out_of_sorted_ones(tmp_path: Path) -> None:
+    path = lines(tmp_path / "rows.jsonl", [row(1), SEED, row(2)])
+    records, _ = read(opened(path))
+    assert [type(record) for _, record in records[1:-1]] == [Mention, Seed, Mention]
+    records, bad = read(opened(path, sort=True))
+    assert [type(record) for _, record in records[1:-1]] == [Mention, Mention]
+    assert not bad
+
+
+def test_a_seed_that_was_not_known_then_is_left_out(tmp_path: Path) -> None:
+    path = lines(tmp_path / "log.jsonl", [HEARD, SEED, mention_of(1)])
+    for minutes, expected in [(59, 0), (60, 1)]:
+        records, _ = read(opened(path, window=Window(known_at=AT + minutes * MINUTE)))
+        assert sum(isinstance(record, Seed) for _, record in records) == expected
+
+
+def test_a_broken_seed_is_a_bad_row(tmp_path: Path) -> None:
+    broken = encode(SEED).replace(b"12.0,", b"120.5,")
+    _, (bad,) = read(opened(lines(tmp_path / "log.jsonl", [HEARD, broken, mention_of(1)])))
+    assert (bad.reason, bad.where) == ("wrong_type", f"{tmp_path / 'log.jsonl'}:2")
+    assert "more than the 120 votes" in bad.detail
+
+
+def mention_of(number: int) -> Mention:
+    """A row as a record."""
+    made = MentionRows(limits=Limits(), text_chars=4000).quick(json.dumps(row(number)).encode(), number)
+    assert isinstance(made, Mention)
+    return made

@@ -1,0 +1,129 @@
+"""The history that `squall warm` learns from: opened, scored where it is raw, and read through the monitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from deploy.cli.replay_progress import RunDisplay
+from streams.assembly import monitor_options
+from streams.config import Settings
+from streams.monitor import RuleSet
+from streams.records import Seed
+from streams.replay.lessons import learn, run_identity, seed_of
+from streams.replay.open_source import open_mentions, open_messages
+from streams.replay.options import FileOptions, Window
+from streams.replay.run import RunProgress
+from streams.replay.source import MentionSource, OnBad
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is to be learned from.
+
+    Attributes:
+        texts: the sources, as they were named; see `streams.replay.spec`.
+        window: which part of them.
+        files: how files are read.
+        as_scored: the sources hold mentions with their scores; otherwise messages that are scored now.
+        trust_stories: take the stories that mentions name.
+        model: which model scores; None is the configured or the shipped one.
+        workers: processes that score; None is one per core.
+        entities: these companies alone; all if empty.
+    """
+
+    texts: tuple[str, ...]
+    window: Window = field(default_factory=Window)
+    files: FileOptions = field(default_factory=FileOptions)
+    as_scored: bool = False
+    trust_stories: bool = False
+    model: str | None = None
+    workers: int | None = None
+    entities: frozenset[str] = frozenset()
+
+
+def learn_history(
+    current: Settings,
+    history: History,
+    rules: RuleSet,
+    scratch: Path,
+    *,
+    display: RunDisplay,
+    on_bad: OnBad,
+    now: datetime,
+) -> list[Seed]:
+    """Return a seed of each company of which something was learned.
+
+    Args:
+        current: the settings.
+        history: what is to be learned from.
+        rules: the rules in force.
+        scratch: a folder for work that may be thrown away.
+        display: shown how far it is.
+        on_bad: told of each row or record that cannot be used.
+        now: when the seeds are made, UTC.
+
+    Raises:
+        SquallError: a source, the model or a file of the settings cannot be used.
+        ModelError: the model cannot be used.
+    """
+    history = replace(history, files=replace(history.files, scratch=scratch))
+    source, described = (_mentions if history.as_scored else _scored)(current, history, scratch, display, on_bad)
+    display.begin("learning", source.total)
+
+    def on_progress(progress: RunProgress) -> None:
+        display.update(progress.records, progress.total, progress.event_time)
+
+    lessons = learn(
+        source,
+        rules=rules,
+        options=monitor_options(current),
+        until=history.window.until,
+        entities=history.entities,
+        on_progress=on_progress,
+        on_bad=on_bad,
+    )
+    identity = run_identity(described, rules.version, history.trust_stories)
+    return [seed_of(lesson, learned_at=now, identity=identity) for lesson in lessons]
+
+
+_Opened = tuple[MentionSource, str]
+"""The mentions, and what they were made of."""
+
+
+def _mentions(current: Settings, history: History, scratch: Path, display: RunDisplay, on_bad: OnBad) -> _Opened:
+    source = open_mentions(
+        history.texts,
+        current,
+        options=history.files,
+        window=history.window,
+        trust_stories=history.trust_stories,
+    )
+    return source, source.facts.identity
+
+
+def _scored(current: Settings, history: History, scratch: Path, display: RunDisplay, on_bad: OnBad) -> _Opened:
+    # Only here: the classifier takes seconds to import.
+    from models.files import read_manifest
+    from streams.replay.models_known import find_model
+    from streams.replay.rescore import RescoreProgress, rescore
+
+    messages = open_messages(history.texts, current, options=history.files, window=history.window)
+    model = find_model(history.model, current)
+    scorer = read_manifest(model).model
+    display.begin("scoring", messages.total)
+
+    def on_progress(progress: RescoreProgress) -> None:
+        display.update(progress.messages, progress.total)
+
+    path = rescore(
+        messages,
+        settings=current,
+        model=model,
+        folder=scratch,
+        workers=history.workers,
+        on_progress=on_progress,
+        on_bad=on_bad,
+    )
+    return open_mentions([str(path)], current), f"{messages.facts.identity} {scorer.name}@{scorer.version}"
