@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.cli.frame import err, out, settings
+from deploy.cli.times import moment
 from streams.config import Settings, nearest
 from streams.dead_letters import KeptLetter, Query, SendPlan, plan_sending, read_letter, read_letters, send_again
 from streams.deliver.words import plural
@@ -49,13 +50,7 @@ def _known_reasons(reasons: list[str] | None) -> list[str] | None:
 
 
 def _moment(text: str | None) -> str | None:
-    if text is not None:
-        try:
-            naive = datetime.fromisoformat(text).tzinfo is None
-        except ValueError:
-            naive = True
-        if naive:
-            raise typer.BadParameter(f"{text!r} is no time with an offset: write it like 2026-03-17T09:30:00Z")
+    moment(text, "--since/--until")
     return text
 
 
@@ -281,10 +276,7 @@ def printable(content: str | bytes, most: int) -> str:
 
 
 def _query(reason: list[str] | None, since: str | None, until: str | None) -> Query:
-    def utc(text: str | None) -> datetime | None:
-        return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-    return Query(frozenset(reason or ()), utc(since), utc(until))
+    return Query(frozenset(reason or ()), moment(since, "--since"), moment(until, "--until"))
 
 
 def _letters(current: Settings, query: Query) -> Iterator[KeptLetter]:

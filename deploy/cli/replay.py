@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -14,24 +12,24 @@ import typer
 from deploy.cli.frame import err, out, settings
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows, print_alert, print_summary
+from deploy.cli.times import length, moment
 from streams.assembly import entity_table
 from streams.config import Settings
 from streams.ingest.decode import Limits
 from streams.records import Alert
 from streams.replay.compare import compare_alerts
-from streams.replay.execute import Request, Watch, execute
+from streams.replay.execute import Request, Watch, begin_reading, execute
 from streams.replay.log import read_alerts
-from streams.replay.options import FileOptions
+from streams.replay.options import FileOptions, Window
 from streams.replay.pace import paced, parse_speed
 from streams.replay.plan import read_rules
 from streams.replay.results import RunResult
+from streams.replay.to_kafka import Play
 from streams.replay.workdir import WorkFolder
-
-_WARM_UP = re.compile(r"(\d{1,5})([hdw])")
-_HOURS = {"h": 1, "d": 24, "w": 168}
 
 _FILES = "Reading files"
 _RUN = "The run"
+_TO_KAFKA = "Rehearsal"
 
 
 def replay(
@@ -66,7 +64,10 @@ def replay(
         str | None, typer.Option(help="Leave out what arrived, and models that were learned, after this time.")
     ] = None,
     speed: Annotated[
-        str | None, typer.Option(help="Print the alerts at the pace of history: 1x, 60x (an hour a minute), or max.")
+        str | None,
+        typer.Option(
+            help="Print alerts, or play to Kafka, at the pace of history: 1x, 60x (an hour a minute), or max."
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that score. Unset: one per core.")] = None,
     check: Annotated[
@@ -75,11 +76,28 @@ def replay(
     compare: Annotated[
         bool, typer.Option("--compare", help="Compare two finished replays: squall replay --compare OLD NEW.")
     ] = False,
+    to_kafka: Annotated[
+        bool,
+        typer.Option(
+            "--to-kafka",
+            help="Play into topics of its own, with the original times, for a worker to rehearse on.",
+            rich_help_panel=_TO_KAFKA,
+        ),
+    ] = False,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="First part of these topics' names, such as replay-x.", rich_help_panel=_TO_KAFKA),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what an unfinished run has left.", rich_help_panel=_RUN)
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the results of an earlier replay.", rich_help_panel=_RUN)
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace the results of an earlier replay; --to-kafka: go on behind what was played.",
+            rich_help_panel=_RUN,
+        ),
     ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Exit with 0 although there were bad rows.", rich_help_panel=_FILES)
@@ -111,6 +129,7 @@ def replay(
 
     With --out, DIR holds alerts.jsonl, summary.json, timeline.jsonl.gz and report.html when all of them are complete.
     A run that was stopped goes on where it was when the same command is given again. Nothing on Kafka is changed.
+    With --to-kafka the history is played into topics of its own under --prefix instead; the live ones are refused.
 
     Exit status: 0 all is well, 1 there were bad rows or a comparison found a difference, 2 wrong use.
     """
@@ -120,7 +139,7 @@ def replay(
     if not texts:
         raise typer.BadParameter("name what to replay: a file, a folder, or kafka:", param_hint="SOURCE")
     current = settings()
-    begin, end = _moment(since, "--from"), _moment(until, "--to")
+    begin, end = moment(since, "--from"), moment(until, "--to")
     if begin is not None and end is not None and end < begin:
         raise typer.BadParameter(f"{until} is before --from {since}: the range is empty", param_hint="--to")
     _check_combination(as_scored=as_scored, check=check, trust_stories=trust_stories, model=model, since=since)
@@ -134,19 +153,38 @@ def replay(
         "symbols": symbols_column,
         "entity": entity_column,
     }
+    files = _file_options(current, named, source, sort=sort, assume_utc=assume_utc)
+    if to_kafka or prefix is not None:
+        others = {"--out": output, "--rules": rules, "--model": model, "--entity": entity, "--workers": workers}
+        others |= {"--check": check or None, "--fresh": fresh or None}
+        play = Play(
+            texts=texts,
+            prefix=_prefix(to_kafka, prefix, others),
+            as_scored=as_scored,
+            speed=times,
+            window=Window(
+                since=begin_reading(begin, span(warm_up)), until=end, known_at=moment(known_at, "--known-at")
+            ),
+            paced_from=begin,
+            files=files,
+            trust_stories=trust_stories,
+            add=force,
+        )
+        _play(play, current, skip_bad=skip_bad)
+        return
     request = Request(
         texts=texts,
         rules=read_rules(rules or current.monitor.rules),
         as_scored=as_scored,
         report_from=begin,
         report_until=end,
-        warm_up=_span(warm_up),
-        known_at=_moment(known_at, "--known-at"),
+        warm_up=length(warm_up),
+        known_at=moment(known_at, "--known-at"),
         entity=_symbol(current, entity),
         trust_stories=trust_stories,
         model=model,
         workers=workers,
-        files=_file_options(current, named, source, sort=sort, assume_utc=assume_utc),
+        files=files,
     )
     # Raised ones first: what a worker raises in the meantime is then not missed in the log.
     raised = list(read_alerts(current, entity=request.entity, until=end)) if check else []
@@ -177,6 +215,27 @@ def _run(request: Request, current: Settings, folder: Path, *, fresh: bool, forc
     finally:
         bad.conclude()
     return run
+
+
+def _prefix(to_kafka: bool, prefix: str | None, others: Mapping[str, object | None]) -> str:
+    if not to_kafka:
+        raise typer.BadParameter("names the topics to play into: add --to-kafka", param_hint="--prefix")
+    if prefix is None:
+        raise typer.BadParameter(
+            "needs --prefix, under which its topics are made, such as replay-x", param_hint="--to-kafka"
+        )
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        msg = f"plays the history and makes no results of its own: leave out {', '.join(given)}"
+        raise typer.BadParameter(msg, param_hint="--to-kafka")
+    return prefix
+
+
+def _play(play: Play, current: Settings, *, skip_bad: bool) -> None:
+    from deploy.cli.replay_to_kafka import run_play
+
+    if run_play(play, current).bad and not skip_bad:
+        raise typer.Exit(1)
 
 
 def _show(run: RunResult, *, times: float | None, alerts: bool, kept: bool) -> None:
@@ -241,30 +300,6 @@ def _file_options(
         limits=Limits(max_bytes=ingest.max_bytes, oldest=ingest.oldest, max_future_s=ingest.max_future_s),
         sort=sort,
     )
-
-
-def _moment(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        msg = f"{text!r} is no time with an offset: write it like 2026-03-17T09:30:00Z"
-        raise typer.BadParameter(msg, param_hint=option)
-    return moment.astimezone(UTC)
-
-
-def _span(text: str) -> timedelta | None:
-    """Return the length of a warm-up; None for all that there is."""
-    if text == "all":
-        return None
-    match = _WARM_UP.fullmatch(text)
-    if match is None:
-        msg = f"{text!r} is no length of time: write 48h, 30d, 8w, or all"
-        raise typer.BadParameter(msg, param_hint="--warm-up")
-    return timedelta(hours=int(match[1]) * _HOURS[match[2]])
 
 
 def _symbol(current: Settings, entity: str | None) -> str | None:

@@ -30,7 +30,7 @@ def moment(text: str | None, option: str) -> datetime | None:
     return found.astimezone(UTC)
 
 
-def warm_up(text: str, option: str = "--warm-up") -> timedelta | None:
+def length(text: str, option: str = "--warm-up") -> timedelta | None:
     """Return a length of time such as 48h, 30d or 8w; None for `all`, which is all that there is."""
     if text == "all":
         return None
