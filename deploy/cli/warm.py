@@ -21,6 +21,7 @@ from streams.config import Settings
 from streams.replay.options import FileOptions, Window
 from streams.replay.plan import read_rules
 from streams.replay.warm import Proposal, propose, read_live, require_past, send_seeds
+from streams.topics import require_topics
 
 _READING = "Reading the source"
 
@@ -118,7 +119,7 @@ def _prepare(current: Settings, history: History, rules: Path | None, *, force: 
         with tempfile.TemporaryDirectory(prefix="squall-warm-") as scratch, RunDisplay(console) as display:
             # The topics first: an hour of scoring is long to learn that there is no broker.
             display.begin("looking for the topics")
-            read_live(current, ())
+            require_topics(current)
             seeds = learn_history(
                 current, history, read.rules, Path(scratch), display=display, on_bad=bad, now=datetime.now(UTC)
             )
