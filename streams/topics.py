@@ -6,7 +6,7 @@ Nothing that exists is altered: a drift is reported, with the words that mend it
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,14 +146,18 @@ def admin_client(kafka: KafkaSettings, timeout_s: float = CONNECT_TIMEOUT_S) -> 
         made[0].close()
 
 
-def create_topics(settings: Settings) -> TopicReport:
+def create_topics(settings: Settings, wanted: Sequence[Topic] | None = None) -> TopicReport:
     """Make the topics that are missing, wait until they can be used, and compare the others with the design.
+
+    Args:
+        settings: how to reach the cluster, and the names and sizes of the topics.
+        wanted: other topics than those of the design.
 
     Raises:
         BrokerError: the cluster cannot be reached.
         TopicError: the cluster refuses to make a topic (rights, replication factor); it says which and why.
     """
-    wanted = design(settings)
+    wanted = tuple(wanted or design(settings))
     with admin_client(settings.kafka) as admin:
         there = _describe(admin, wanted)
         missing = [topic for topic in wanted if topic.name not in there]
@@ -165,14 +169,18 @@ def create_topics(settings: Settings) -> TopicReport:
     return TopicReport(tuple(t.name for t in created), tuple(t.name for t in existing), tuple(drifts))
 
 
-def check_topics(settings: Settings) -> list[Drift]:
+def check_topics(settings: Settings, wanted: Sequence[Topic] | None = None) -> list[Drift]:
     """Compare the cluster's topics with the design; an empty list means that all is as it should be.
+
+    Args:
+        settings: how to reach the cluster, and the names and sizes of the topics.
+        wanted: other topics than those of the design.
 
     Raises:
         BrokerError: the cluster cannot be reached.
     """
     with admin_client(settings.kafka) as admin:
-        return _compare(admin, design(settings))
+        return _compare(admin, tuple(wanted or design(settings)))
 
 
 def require_topics(settings: Settings) -> None:

@@ -163,7 +163,7 @@ def replay(
             as_scored=as_scored,
             speed=times,
             window=Window(
-                since=begin_reading(begin, span(warm_up)), until=end, known_at=moment(known_at, "--known-at")
+                since=begin_reading(begin, length(warm_up)), until=end, known_at=moment(known_at, "--known-at")
             ),
             paced_from=begin,
             files=files,

@@ -1,6 +1,8 @@
-"""`squall topics`: make the topics of the design, or check them."""
+"""`squall topics`: make the topics of the design, check them, or remove those of a rehearsal."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 from rich import box
@@ -16,7 +18,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def topics() -> None:
-    """Make the topics, or check that they are as they should be."""
+    """Make the topics, check that they are as they should be, or remove those of a rehearsal."""
 
 
 @app.command()
@@ -42,6 +44,31 @@ def check() -> None:
     fine = {topic.name: "[green]ok[/]" for topic in design.design(current)}
     _show_topics(current, fine | differing | missing)
     _show_drifts(tuple(drifts))
+
+
+@app.command()
+def remove(
+    prefix: Annotated[str, typer.Option(help="The --prefix of a squall replay --to-kafka.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove the topics of a rehearsal (squall replay --to-kafka), with all that is on them.
+
+    The live ones are refused, and so are any that were not made for a rehearsal. Stop the rehearsal's worker first.
+    """
+    from streams.replay.rehearsal import rehearsal_topics, remove_topics
+
+    current, console = settings(), out()
+    names = rehearsal_topics(current, prefix)
+    if not names:
+        console.print(f"There are no topics under {prefix}", markup=False, soft_wrap=True)
+        return
+    console.print(f"At {', '.join(current.kafka.bootstrap_servers)}:", markup=False, soft_wrap=True)
+    for name in names:
+        console.print(f"  {name}", markup=False, soft_wrap=True)
+    if not yes:
+        typer.confirm("Remove them, with all that is on them?", abort=True)
+    remove_topics(current, names)
+    console.print(f"Removed {len(names)} topics" if len(names) > 1 else "Removed 1 topic")
 
 
 def _show_topics(current: Settings, words: dict[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
 
 class Pace:
@@ -32,3 +33,23 @@ class Pace:
             self._started = now
         due = self._started + (event_time - self._origin).total_seconds() / self._speed
         return due - now
+
+    def waits(
+        self,
+        event_time: datetime,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        *,
+        longest_s: float = float("inf"),
+    ) -> Iterator[datetime]:
+        """Wait until an event is due; before each part of the wait, yield the event time that it is by then.
+
+        Args:
+            event_time: when it happened.
+            clock: the clock that `started` was read from.
+            sleep: waits for so many seconds.
+            longest_s: a longer wait is cut up into waits of this.
+        """
+        while (delay_s := self.delay_s(event_time, clock())) > 0:
+            yield event_time - timedelta(seconds=delay_s * (self._speed or 1.0))
+            sleep(min(delay_s, longest_s))

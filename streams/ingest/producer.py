@@ -29,7 +29,12 @@ class Producer(Protocol):
     """The part of KafkaProducer that is used here."""
 
     def send(
-        self, topic: str, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
     ) -> Delivery:
         """Hand a record over for sending; without a partition its key decides, without a timestamp it is now."""
         ...

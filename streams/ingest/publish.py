@@ -29,7 +29,7 @@ MAX_IN_FLIGHT = 10_000
 
 _PROGRESS_EVERY = 200
 _LATEST_AFTER_NOW = timedelta(days=1)
-_LONGEST_WAIT_S = 1.0
+LONGEST_WAIT_S = 1.0
 """A long wait is cut up into waits of this, so that whoever watches sees the time go by."""
 _SPEAK_EVERY_S = 2.0
 """Where records have their own times: below any sensible `worker.idle_after_s`, as a worker that starts in the middle
@@ -157,6 +157,7 @@ class Publisher:
         tally = _Tally(on_bad)
         marker = FeedMarker()
         latest = datetime.now(UTC) + _LATEST_AFTER_NOW
+        longest_s = LONGEST_WAIT_S if self._own_times else float("inf")
         good = self._until_broken_off(tally.good(messages), acknowledged_before)
         first = list(islice(good, 1)) if self._own_times else []
         self._mark(marker.begin(), first[0].published_at if first else None)
@@ -165,7 +166,7 @@ class Publisher:
             for message in chain(first, good):
                 waited = False
                 if paced_from is None or message.published_at >= paced_from:
-                    for now in self._waits(pace, message.published_at, speed):
+                    for now in pace.waits(message.published_at, self._clock, self._sleep, longest_s=longest_s):
                         waited = True
                         if on_progress is not None:
                             on_progress(tally.count - 1, now)
@@ -188,12 +189,6 @@ class Publisher:
         if on_progress is not None and tally.last is not None:
             on_progress(tally.count, tally.last)
         return tally.report(sent=self._acknowledged - acknowledged_before, seconds=self._clock() - started)
-
-    def _waits(self, pace: Pace, due: datetime, speed: float | None) -> Iterator[datetime]:
-        """Wait until an event is due; before each part of the wait, yield the event time that it is by now."""
-        while (delay_s := pace.delay_s(due, self._clock())) > 0:
-            yield due - timedelta(seconds=delay_s * (speed or 1.0))
-            self._sleep(min(delay_s, _LONGEST_WAIT_S) if self._own_times else delay_s)
 
     def _speak(self, marker: FeedMarker, reached: datetime) -> None:
         """Send a mark if there was none for a while."""
@@ -228,7 +223,9 @@ class Publisher:
         self._waiting.append((message, delivery))
 
     def _timestamp_ms(self, at: datetime | None) -> int | None:
-        return None if at is None or not self._own_times else epoch_ms(at)
+        if at is None or not self._own_times:
+            return None
+        return epoch_ms(min(at, datetime.now(UTC)))  # Kafka refuses records of the future
 
     def _mark(self, mark: bytes, at: datetime | None) -> None:
         self._marked_s = self._clock()

@@ -28,6 +28,21 @@ WARM_UP = timedelta(days=30)
 """By default so much before the range is read, so that baselines are what they would have been."""
 
 
+def begin_reading(since: datetime | None, warm_up: timedelta | None) -> datetime | None:
+    """Return the first event time that is read for a range; None for the beginning of the source.
+
+    Args:
+        since: first event time of the range; None is the beginning.
+        warm_up: how much before it is read; None is all there is.
+    """
+    if since is None or warm_up is None:
+        return None
+    try:
+        return since - warm_up
+    except OverflowError:
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A replay, as it is asked for.
@@ -63,12 +78,7 @@ class Request:
     @property
     def since(self) -> datetime | None:
         """First event time that is read."""
-        if self.report_from is None or self.warm_up is None:
-            return None
-        try:
-            return self.report_from - self.warm_up
-        except OverflowError:
-            return None
+        return begin_reading(self.report_from, self.warm_up)
 
 
 @dataclass(frozen=True, slots=True)
