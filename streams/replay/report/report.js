@@ -57,13 +57,16 @@
       marker: { color: colour(severity), pattern: { shape: ["", "/", ""][place], fillmode: "overlay", fgcolor: colour("ground"), size: 6, solidity: 0.15 } },
       hovertemplate: "%{y} " + severity + "<extra></extra>",
     })).filter((bar) => bar.y.some((count) => count));
+    const most = Math.max(...days.map((_, place) => bars.reduce((sum, bar) => sum + bar.y[place], 0)));
+    const whole = most <= 8 ? { dtick: 1 } : {};  // otherwise halves are marked, and rounded to the same number twice
+    const daily = days.length * data.step <= 10 * DAY ? { dtick: DAY, tickformat: "%d %b %Y" } : {};
     const shape = layout({
       barmode: "stack",
       bargap: 0.05,
       showlegend: true,
       hovermode: "x unified",
-      xaxis: { type: "date", range: [data.t0, data.t0 + days.length * data.step], hoverformat: "%d %b %Y" },
-      yaxis: { title: { text: "alerts a " + length }, rangemode: "tozero", tickformat: ",d", minallowed: 0 },
+      xaxis: { type: "date", range: [data.t0, data.t0 + days.length * data.step], hoverformat: "%d %b %Y", ...daily },
+      yaxis: { title: { text: "alerts a " + length }, rangemode: "tozero", tickformat: ",d", minallowed: 0, ...whole },
     });
     return draw(chart, bars, shape, width);
   }
