@@ -19,6 +19,7 @@ from streams.monitor.state import RuleState, decode_state
 from streams.records import Alert, Mention, Seed, SeededBaseline, encode
 from tests.streams.monitor.invented import (
     EAGER,
+    LATENESS_S,
     START,
     Record,
     eager_rules,
@@ -183,9 +184,11 @@ def test_a_seed_that_was_left_is_left_again_after_a_crash_although_the_alert_is_
     watching, offset = firing()
     store: dict[str, bytes] = {}
     late_seed = seed(START + timedelta(days=9))
-    watching.absorb(late_seed, offset)
     calm = [mention(9_000 + n, START + timedelta(hours=40, minutes=5 * n), 0.05) for n in range(40)]
-    feed(watching, [*calm, *ended(3, calm[-1].published_at + timedelta(hours=1))], offset + 1)
+    feed(watching, calm, offset)  # of one message partition: the others hold their bins open
+    offset += len(calm)
+    feed(watching, [late_seed, *ended(3, calm[-1].published_at + timedelta(hours=1))], offset)
+    assert watching.take_counters().seeds == {"alert_open": 2}
     saved(watching, store)
     assert memory(watching).life.state == "inactive"
     expected = store["entity\x1fAURL"]
@@ -282,7 +285,7 @@ def test_a_seed_and_the_remainder_of_a_stream_come_to_the_baseline_of_the_whole(
     whole, history, cold = monitor(), monitor(), monitor()
     alerts = feed(whole, [*heard(1), *log, *ended(1, end)])
     assert not any(alert.state == "firing" for alert in alerts)
-    feed(history, [*heard(1), *log[:cut], *ended(1, log[cut - 1].published_at + timedelta(minutes=3))])
+    feed(history, [*heard(1), *log[:cut], *ended(1, log[cut].published_at + timedelta(seconds=LATENESS_S))])
     assert history.watermark_ms is not None
     assume(all(memory(history, name).run is None for name in VERSIONS))  # what a rise holds back is in no seed
     (found,) = history.baselines()
