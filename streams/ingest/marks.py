@@ -23,6 +23,11 @@ class FeedMarker:
         self._reached: datetime | None = None
         self._count = 0
 
+    @property
+    def reached(self) -> datetime | None:
+        """The event time that the marks tell; None before there is one."""
+        return self._reached
+
     def begin(self) -> bytes:
         """The mark before the first message."""
         return self._mark(done=False)

@@ -181,10 +181,10 @@ class Publisher:
                 if on_progress is not None and (tally.count % _PROGRESS_EVERY == 0 or waited):
                     on_progress(tally.count, message.published_at)
         except KeyboardInterrupt:
-            self._mark(marker.end(), tally.last)  # whoever reads it need not wait for more
+            self._mark(marker.end(), marker.reached)  # whoever reads it need not wait for more
             self._finish()
             raise
-        self._mark(marker.end(), tally.last)
+        self._mark(marker.end(), marker.reached)
         self._finish()
         if on_progress is not None and tally.last is not None:
             on_progress(tally.count, tally.last)

@@ -53,9 +53,10 @@ class MemoryProducer:
         return {0, 1}
 
     def send(
-        self, topic: str, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+        self, topic: str, value: bytes, key: bytes | None, partition: int | None = None, timestamp_ms: int | None = None
     ) -> Ack:
         self.stamps.append(timestamp_ms)
+        assert key is not None
         if partition is not None:
             assert key == FEED_MARK_KEY
             self.marks.append((len(self.sent), partition, decode_feed_mark(value)))
@@ -180,6 +181,7 @@ def test_a_feed_that_is_stopped_has_ended() -> None:
     assert len(producer.sent) == 1
     assert [(after, mark.done) for after, _, mark in producer.marks[-2:]] == [(1, True), (1, True)]
     assert producer.flushed
+    assert set(producer.stamps) == {round(START.timestamp() * 1_000)}  # not that of the message that was waited for
 
 
 def test_as_fast_as_possible_never_waits() -> None:
