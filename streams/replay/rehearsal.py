@@ -14,6 +14,7 @@ from dataclasses import replace
 from kafka import TopicPartition
 from pydantic import ValidationError
 
+from streams.app.layout import state_changelog
 from streams.config import Settings, TopicSettings
 from streams.errors import InputError, TopicError
 from streams.replay.topic_reader import topic_consumer
@@ -98,7 +99,7 @@ def rehearsal_topics(settings: Settings, prefix: str) -> tuple[str, ...]:
         BrokerError: the cluster cannot be reached.
     """
     target = rehearsal_settings(settings, prefix)
-    names = [*(topic.name for topic in design(target)), _changelog(target)]
+    names = [*(topic.name for topic in design(target)), state_changelog(target)]
     with admin_client(target.kafka) as admin:
         cluster = set(admin.list_topics())
     there = tuple(name for name in names if name in cluster)
@@ -141,11 +142,6 @@ def _plain(prefix: str) -> str:
 def _played(target: Settings) -> tuple[str, str]:
     """The topics that history is played into."""
     return target.topics.messages, target.topics.mentions
-
-
-def _changelog(target: Settings) -> str:
-    """The topic of the monitor's state."""
-    return f"{target.topics.prefix}-monitor-state-changelog"
 
 
 def _refuse_others(target: Settings, prefix: str, others: Sequence[str]) -> None:
