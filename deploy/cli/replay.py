@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows, print_alert, print_summary
@@ -111,18 +112,9 @@ def replay(
     source: Annotated[
         str | None, typer.Option(help="Source of rows that name none. Unset: the file's name.", rich_help_panel=_FILES)
     ] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column of the text.", rich_help_panel=_FILES)] = None,
-    time_column: Annotated[
-        str | None, typer.Option(help="Column of the time of publication.", rich_help_panel=_FILES)
-    ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of the id.", rich_help_panel=_FILES)] = None,
-    title_column: Annotated[str | None, typer.Option(help="Column of the title.", rich_help_panel=_FILES)] = None,
-    author_column: Annotated[str | None, typer.Option(help="Column of the author.", rich_help_panel=_FILES)] = None,
-    symbols_column: Annotated[
-        str | None, typer.Option(help="Column of the companies' symbols.", rich_help_panel=_FILES)
-    ] = None,
-    entity_column: Annotated[
-        str | None, typer.Option(help="Column of a scored mention's company.", rich_help_panel=_FILES)
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="FIELD=COLUMN, such as text=body, for a column of another name.", rich_help_panel=_FILES),
     ] = None,
 ) -> None:
     """Replay history: messages are scored and watched as if they came now, and the clock is theirs.
@@ -144,15 +136,7 @@ def replay(
         raise typer.BadParameter(f"{until} is before --from {since}: the range is empty", param_hint="--to")
     _check_combination(as_scored=as_scored, check=check, trust_stories=trust_stories, model=model, since=since)
     times = parse_speed(speed) if speed is not None else None
-    named = {
-        "text": text_column,
-        "published_at": time_column,
-        "id": id_column,
-        "title": title_column,
-        "author": author_column,
-        "symbols": symbols_column,
-        "entity": entity_column,
-    }
+    named = named_columns(column or ())
     files = _file_options(current, named, source, sort=sort, assume_utc=assume_utc)
     if to_kafka or prefix is not None:
         others = {"--out": output, "--rules": rules, "--model": model, "--entity": entity, "--workers": workers}
@@ -290,11 +274,11 @@ def _check_combination(
 
 
 def _file_options(
-    current: Settings, named: Mapping[str, str | None], source: str | None, *, sort: bool, assume_utc: bool
+    current: Settings, named: Mapping[str, str], source: str | None, *, sort: bool, assume_utc: bool
 ) -> FileOptions:
     ingest = current.ingest
     return FileOptions(
-        columns={field: column for field, column in named.items() if column is not None},
+        columns=named,
         default_source=source,
         assume_utc=assume_utc,
         limits=Limits(max_bytes=ingest.max_bytes, oldest=ingest.oldest, max_future_s=ingest.max_future_s),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -43,6 +43,15 @@ _DEFAULT_LIMITS = Limits()
 _SYMBOL_SEPARATOR = re.compile(r"[|,;\s]+")
 
 
+NameOption = Callable[[str], str]
+"""From a field to what a user adds to the command to name its column."""
+
+
+def named_option(field: str) -> str:
+    """Return the option of `squall publish` and `squall score`: --time-column, --text-column, ..."""
+    return "--time-column" if field == "published_at" else f"--{field.replace('_', '-')}-column"
+
+
 def message_from_row(
     row: Row,
     *,
@@ -51,6 +60,7 @@ def message_from_row(
     assume_utc: bool = False,
     limits: Limits = _DEFAULT_LIMITS,
     now: datetime | None = None,
+    option: NameOption = named_option,
 ) -> Message:
     """Make a Message of a row.
 
@@ -64,6 +74,7 @@ def message_from_row(
         assume_utc: take a time without an offset as UTC; otherwise it is refused, for a guess would shift history.
         limits: what the worker would refuse is refused here, where the line is known.
         now: the time that `limits.max_future_s` counts from, with an offset; None leaves the future unchecked.
+        option: how the user names the column of a field, for the message of an error.
 
     Raises:
         InputError: `line N: ` and what is wrong with the row.
@@ -72,7 +83,7 @@ def message_from_row(
         raise InputError(f"line {row.line}: {row.error}")
     try:
         fields = _fields(row.values, columns or {})
-        _refuse_absent(fields, row.values, columns or {})
+        _refuse_absent(fields, row.values, columns or {}, option)
         message = _message(fields, default_source, assume_utc)
         _check(message, limits, now)
     except ValueError as error:
@@ -87,6 +98,7 @@ def check_columns(
     columns: Mapping[str, str],
     needed: Iterable[tuple[str, ...]],
     synonyms: Mapping[str, tuple[str, ...]] = SYNONYMS,
+    option: NameOption = named_option,
 ) -> None:
     """Refuse a file whose header lacks a column, once, before each of its rows is refused for it.
 
@@ -95,6 +107,7 @@ def check_columns(
         columns: field of a Message -> column, as named by the user; each must be there.
         needed: fields, of each group of which one must be there, under a name of `synonyms` or of `columns`.
         synonyms: field -> column names that are taken for it.
+        option: how the user names the column of a field, for the message of an error.
 
     Raises:
         InputError: a column is missing; it names those that are there, one of nearly the name, and the option to
@@ -105,14 +118,14 @@ def check_columns(
         if column not in header:
             alike = difflib.get_close_matches(column, header, n=1)
             meant = f"; did you mean {alike[0]!r}?" if alike else ""
-            raise InputError(f"no column {column!r}, which {_option(field)} names; {there}{meant}")
+            raise InputError(f"no column {column!r}, which {option(field)} names; {there}{meant}")
     known = {name.lower() for name in header}
     for fields in needed:
         if not any(field in columns or not known.isdisjoint(synonyms[field]) for field in fields):
             word = "time" if fields[0] == "published_at" else fields[0]
             near = _nearest(header, [name for field in fields for name in synonyms[field]])
             meant = f"; {near!r} may be meant" if near else ""
-            raise InputError(f"no column for the {word}; {there}{meant}; name one with {_option(fields[0])}")
+            raise InputError(f"no column for the {word}; {there}{meant}; name one with {option(fields[0])}")
 
 
 def _nearest(header: Sequence[str], names: Sequence[str]) -> str | None:
@@ -121,10 +134,6 @@ def _nearest(header: Sequence[str], names: Sequence[str]) -> str | None:
         if difflib.get_close_matches(column.lower(), names, n=1, cutoff=0.8):
             return column
     return None
-
-
-def _option(field: str) -> str:
-    return "--time-column" if field == "published_at" else f"--{field.replace('_', '-')}-column"
 
 
 def _check(message: Message, limits: Limits, now: datetime | None) -> None:
@@ -160,7 +169,10 @@ def _fields(values: Mapping[str, object], columns: Mapping[str, str]) -> dict[st
 
 
 def _refuse_absent(
-    fields: Mapping[str, tuple[str, object]], values: Mapping[str, object], columns: Mapping[str, str]
+    fields: Mapping[str, tuple[str, object]],
+    values: Mapping[str, object],
+    columns: Mapping[str, str],
+    option: NameOption,
 ) -> None:
     """Refuse a row without a time or a text, and tell an empty cell from a column that is not there."""
     for group in NEEDED:
@@ -171,7 +183,7 @@ def _refuse_absent(
         names = {name.lower() for name in values}
         if any(field in columns or not names.isdisjoint(SYNONYMS[field]) for field in group):
             raise ValueError(f"the {word} is empty")
-        raise ValueError(f"no {word}; a column is needed that is named {_one_of(first)}, or {_option(first)}")
+        raise ValueError(f"no {word}; a column is needed that is named {_one_of(first)}, or {option(first)}")
 
 
 def _is_absent(value: object) -> bool:

@@ -219,8 +219,7 @@ def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: J
 
 def _plan(request: Request, settings: Settings, mode: Mode, remarks: dict[str, Any]) -> Plan:
     if request.report_from is not None:
-        days = request.warm_up
-        remarks["warm_up"] = "all" if days is None else f"{days / timedelta(days=1):g}d"
+        remarks["warm_up"] = "all" if request.warm_up is None else f"{request.warm_up // timedelta(hours=1)}h"
     files = request.files
     for name in ("columns", "default_source", "assume_utc", "sort"):
         if getattr(files, name):

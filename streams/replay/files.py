@@ -18,7 +18,7 @@ import msgspec
 from streams.errors import InputError
 from streams.ingest.readers import estimated_rows, is_json_lines
 from streams.ingest.rows import check_columns
-from streams.replay.options import FIELDS, FileOptions, Window
+from streams.replay.options import FIELDS, FileOptions, Window, column_option
 from streams.replay.source import BadRecord, OnBad, SourceFacts
 
 _CHUNK_BYTES = 1 << 20
@@ -148,7 +148,7 @@ def check_first(
 ) -> None:
     """Refuse a file of JSON lines whose first object lacks a field, before each of its lines is refused for it."""
     try:
-        check_columns(list(values), columns, needed, synonyms)
+        check_columns(list(values), columns, needed, synonyms, column_option)
     except InputError as error:
         raise InputError(f"{path}:{line}: {error}") from error
 

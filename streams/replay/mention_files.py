@@ -36,7 +36,7 @@ from streams.replay.files import (
     told_before,
 )
 from streams.replay.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows
-from streams.replay.options import FileOptions, Window
+from streams.replay.options import FileOptions, Window, column_option
 from streams.replay.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
 from streams.replay.source import BadRecord, Numbered, OnBad
 from streams.replay.spec import FileSpec
@@ -271,7 +271,7 @@ class MentionFiles:
 
     def _table(self, path: Path, number: int) -> Iterator[_Item]:
         def on_header(header: list[str]) -> None:
-            check_columns(header, self._options.columns, self._rows.needed, MENTION_SYNONYMS)
+            check_columns(header, self._options.columns, self._rows.needed, MENTION_SYNONYMS, column_option)
 
         name = source_name(path, self._options)
         for row in read_rows(path, with_columns=True, on_header=on_header):

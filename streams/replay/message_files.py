@@ -26,7 +26,7 @@ from streams.replay.files import (
     told_before,
 )
 from streams.replay.mention_rows import MENTION_SYNONYMS
-from streams.replay.options import FileOptions, Window
+from streams.replay.options import FileOptions, Window, column_option
 from streams.replay.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
 from streams.replay.source import BadRecord, OnBad
 from streams.replay.spec import FileSpec
@@ -138,7 +138,7 @@ class MessageFiles:
 
     def _rows(self, path: Path) -> Iterator[Row]:
         def on_header(header: list[str]) -> None:
-            check_columns(header, self._options.columns, NEEDED, MENTION_SYNONYMS)
+            check_columns(header, self._options.columns, NEEDED, MENTION_SYNONYMS, column_option)
 
         unchecked = is_json_lines(path)
         for row in read_rows(path, with_columns=True, on_header=on_header):
@@ -162,6 +162,7 @@ class MessageFiles:
                 columns=self._columns,
                 assume_utc=self._options.assume_utc,
                 limits=self._limits,
+                option=column_option,
             )
             arrived = self._arrived(row.values) or message.published_at
         except InputError as error:

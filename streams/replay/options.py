@@ -31,6 +31,11 @@ FIELDS = (
 """Fields that `FileOptions.columns` may name; those from `entity` to `relevance` are of scored mentions alone."""
 
 
+def column_option(field: str) -> str:
+    """Return what a user adds to a command that reads history, to name the column of a field."""
+    return f"--column {field}=NAME"
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The span of a source that is wanted.

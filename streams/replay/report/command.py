@@ -13,8 +13,7 @@ _SHIPPED_RULES = "default_rules.yaml"
 def command(summary: Summary) -> str:
     """Return the command for a shell.
 
-    The rules are those that lie beside the report. How the columns of a file were named, and that rows were put in
-    order, a summary does not tell: without it the command says what is missing instead of giving other results.
+    The rules are those that lie beside the report.
     """
     options = summary.options
     words = ["squall", "replay", *_source(summary)]
@@ -30,6 +29,12 @@ def command(summary: Summary) -> str:
     for name in ("warm_up", "known_at", "entity"):
         if options.get(name) is not None:
             words += [f"--{name.replace('_', '-')}", str(options[name])]
+    columns = options.get("columns")
+    for field, column in columns.items() if isinstance(columns, dict) else ():
+        words += ["--column", f"{field}={column}"]
+    if options.get("default_source") is not None:
+        words += ["--source", str(options["default_source"])]
+    words += [f"--{name.replace('_', '-')}" for name in ("assume_utc", "sort") if options.get(name)]
     if summary.versions.rules_file != _SHIPPED_RULES:
         words += ["--rules", RULES]
     return shlex.join([*words, "--out", "again"])

@@ -279,7 +279,7 @@ def test_a_missing_column_is_told_once_with_those_there_and_the_nearest(tmp_path
     said = complaint(path)
     assert said.startswith(f"{path}")
     assert "no column for the negative; the columns are id, entity," in said
-    assert "'negativ' may be meant; name one with --negative-column" in said
+    assert "'negativ' may be meant; name one with --column negative=NAME" in said
     assert len(mentions(read(opened(path, columns={"negative": "negativ"}))[0])) == 1
 
 

@@ -161,7 +161,7 @@ def test_a_missing_column_is_told_once_with_those_there(tmp_path: Path, name: st
     path = (csv if name.endswith("csv") else lines)(tmp_path / name, [item])
     assert complaint(path) == (
         f"{path}:1: no column for the time; the columns are publishd_at, text; 'publishd_at' may be meant; name one "
-        "with --time-column"
+        "with --column published_at=NAME"
     )
 
 

@@ -502,14 +502,24 @@ def test_the_command_names_all_that_a_summary_knows() -> None:
     told = _summary(
         mode="rescored",
         source=results.SourceSummary(kind="files", text="a.csv b.csv", identity="7", parts=parts),
-        options={"model": "small@3f9a", "entity": "QLMK", "known_at": "2026-03-09T00:00:00Z", "warm_up": "30d"},
+        options={
+            "model": "small@3f9a",
+            "entity": "QLMK",
+            "known_at": "2026-03-09T00:00:00Z",
+            "warm_up": "36h",
+            "columns": {"text": "the body"},
+            "default_source": "wire",
+            "assume_utc": True,
+            "sort": True,
+        },
         report_from=START,
         report_until=None,
         versions=versions,
     )
     assert command(told) == (
-        "squall replay a.csv b.csv --model 3f9a --from 2026-03-02T00:00:00Z --warm-up 30d "
-        "--known-at 2026-03-09T00:00:00Z --entity QLMK --out again"
+        "squall replay a.csv b.csv --model 3f9a --from 2026-03-02T00:00:00Z --warm-up 36h "
+        "--known-at 2026-03-09T00:00:00Z --entity QLMK --column 'text=the body' --source wire --assume-utc --sort "
+        "--out again"
     )
     kafka = results.SourceSummary(kind="kafka", text="kafka:?from=a&to=b", identity="7", parts=[{"topic": "t"}])
     told = _summary(source=kafka, options={"trust_stories": True}, report_until=None, versions=versions)
