@@ -43,14 +43,14 @@ def observe(state: ClockState, record: LogEntry, *, lateness_ms: int) -> int | N
     past: it moves nothing.
     """
     if isinstance(record, Mention):
-        feed = state.feeds.setdefault(record.origin.partition, FeedState())
+        feed = _feed(state, record.origin.partition)
         at_ms: int | None = to_ms(record.published_at)
         feed.idle = False
     elif isinstance(record, Seed):
         return state.watermark_ms
     else:
         state.partitions = max(state.partitions, record.partitions)
-        feed = state.feeds.setdefault(record.partition, FeedState())
+        feed = _feed(state, record.partition)
         at_ms = None if record.event_time is None else to_ms(record.event_time)
         feed.idle = record.idle
     if at_ms is not None and (feed.high_ms is None or at_ms > feed.high_ms):
@@ -63,12 +63,25 @@ def observe(state: ClockState, record: LogEntry, *, lateness_ms: int) -> int | N
     return state.watermark_ms
 
 
+def _feed(state: ClockState, partition: int) -> FeedState:
+    feed = state.feeds.get(partition)
+    if feed is None:
+        feed = state.feeds[partition] = FeedState()
+    return feed
+
+
 def _least(state: ClockState) -> int | None:
     if not state.partitions or len(state.feeds) < state.partitions:
         return None
-    busy = [feed.high_ms for feed in state.feeds.values() if not feed.idle]
-    if busy:
-        known = [high for high in busy if high is not None]
-        return min(known) if len(known) == len(busy) else None
+    least = None
+    for feed in state.feeds.values():
+        if feed.idle:
+            continue
+        if feed.high_ms is None:
+            return None
+        if least is None or feed.high_ms < least:
+            least = feed.high_ms
+    if least is not None:
+        return least
     ended = [feed.high_ms for feed in state.feeds.values() if feed.high_ms is not None]
     return max(ended, default=None)

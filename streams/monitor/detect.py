@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
+
 from streams.monitor import baseline as baselines
 from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
@@ -32,7 +34,7 @@ _LONGEST_RUN_MS = 2 * 86_400_000
 have the support that its rule asks for would keep the baseline of long ago for ever."""
 
 
-class Ballot(NamedTuple):
+class Ballot(msgspec.Struct, frozen=True, gc=False):
     """A mention of a closed bin with what its story and its author make of it."""
 
     vote: Vote
@@ -41,10 +43,11 @@ class Ballot(NamedTuple):
     counts: bool
 
 
-class Tally(NamedTuple):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """A closed bin, as every rule reads it."""
 
     start_ms: int
+    end_ms: int
     ballots: Sequence[Ballot]
     """Its mentions in order of (time, id); not empty."""
     scores: Sequence[float]
@@ -54,16 +57,11 @@ class Tally(NamedTuple):
     late: int
     """Mentions that came too late since the bin before."""
 
-    @property
-    def end_ms(self) -> int:
-        """End of the bin."""
-        return self.start_ms + BIN_MS
-
 
 def count_votes(start_ms: int, ballots: Sequence[Ballot], *, late: int) -> Tally:
     """Sum up a bin for the rules; see `Tally` for the arguments."""
     scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
-    return Tally(start_ms, ballots, scores, math.fsum(scores), late)
+    return Tally(start_ms, start_ms + BIN_MS, ballots, scores, math.fsum(scores), late)
 
 
 class Reading(NamedTuple):
@@ -111,8 +109,9 @@ def learn(rule: Rule, state: RuleState, tally: Tally) -> None:
         state.held_votes = state.held_negative = 0.0
         return
     votes = len(tally.scores)
-    state.held_votes += votes
-    state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=votes, negative=tally.negative)
+    if votes:
+        state.held_votes += votes
+        state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=votes, negative=tally.negative)
     if state.run is None and state.held_votes:
         baselines.update(
             state.baseline,
@@ -152,8 +151,9 @@ def _collect(state: RuleState, tally: Tally, terms: Sequence[tuple[float, ...]])
         run = state.run = Run(onset_ms=tally.start_ms)
     run.late += tally.late
     counted = iter(terms)
-    for vote, story, copy, counts in tally.ballots:
-        gather(run, vote, story=story, copy=copy, counts=counts, terms=next(counted) if counts else ())
+    for ballot in tally.ballots:
+        counts = ballot.counts
+        gather(run, ballot.vote, ballot.story, copy=ballot.copy, counts=counts, terms=next(counted) if counts else ())
     return run
 
 
@@ -168,11 +168,12 @@ def _read_e_detector(rule: Rule, state: RuleState, tally: Tally, usual: float) -
     terms = [e_detector.terms(score, null_mean) for score in tally.scores]
     if terms:
         state.logs = e_detector.step(state.logs or e_detector.fresh(), terms)
-        state.cusum = max(0.0, state.cusum + math.fsum([term[e_detector.ONSET_BET] for term in terms]))
+        cusum = state.cusum + math.fsum([term[e_detector.ONSET_BET] for term in terms])
+        state.cusum = cusum if cusum > 0 else 0.0
     _recall(state, tally)
     inactive = state.life.state == "inactive"
     # The e-value is a mean over the bets: none of them so high, it is not either.
-    if inactive and state.run is None and state.cusum == 0 and _highest(state.logs) < rule.log_arl:
+    if inactive and state.cusum == 0 and state.run is None and _highest(state.logs) < rule.log_arl:
         return None
     run = _collect(state, tally, terms)
     if state.life.state != "firing" and tally.start_ms - run.onset_ms > _LONGEST_RUN_MS:
@@ -186,7 +187,7 @@ def _read_e_detector(rule: Rule, state: RuleState, tally: Tally, usual: float) -
 
 
 def _highest(logs: Sequence[float]) -> float:
-    return max(logs, default=-math.inf)
+    return max(logs) if logs else -math.inf
 
 
 def _judge_e_detector(rule: Rule, state: RuleState, run: Run, usual: float, *, has_votes: bool) -> Reading:

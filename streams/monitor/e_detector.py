@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from math import exp, log1p
 
 BETS = (0.4, 0.8, 1.4)
 """Small bets find small rises with many votes, large bets find large rises with few."""
+_HIGHEST_BET = max(BETS)
 ONSET_BET = 1
 """Index into BETS of the bet whose CUSUM estimates the onset."""
 _LARGEST_LOG = 700.0
@@ -39,7 +41,9 @@ def terms(negative: float, null_mean: float) -> Terms:
         bankrupt it.
     """
     largest, excess = 0.95 / null_mean, negative - null_mean
-    return tuple([math.log1p(min(bet, largest) * excess) for bet in BETS])
+    if largest >= _HIGHEST_BET:
+        return tuple([log1p(bet * excess) for bet in BETS])
+    return tuple([log1p(min(bet, largest) * excess) for bet in BETS])
 
 
 def step(logs: Sequence[float], votes: Sequence[Terms]) -> list[float]:
@@ -50,11 +54,10 @@ def step(logs: Sequence[float], votes: Sequence[Terms]) -> list[float]:
         votes: log evidence of each effective vote of the bin; [votes, bets].
     """
     gains = votes[0] if len(votes) == 1 else [math.fsum(vote[k] for vote in votes) for k in range(len(logs))]
-    stepped = []
-    for log, gain in zip(logs, gains, strict=True):
-        started = log + math.log1p(math.exp(-log)) if log > 0 else math.log1p(math.exp(log))
-        stepped.append(min(_LARGEST_LOG, started + gain))
-    return stepped
+    stepped = [
+        (log + log1p(exp(-log)) if log > 0 else log1p(exp(log))) + gain for log, gain in zip(logs, gains, strict=True)
+    ]
+    return stepped if max(stepped) <= _LARGEST_LOG else [min(_LARGEST_LOG, log) for log in stepped]
 
 
 def log_e_value(logs: Sequence[float]) -> float:

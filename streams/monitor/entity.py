@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import Ballot, Reading, Tally, after_end, count_votes, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
@@ -30,8 +29,8 @@ class ClosedBin(NamedTuple):
     """Those that counted."""
     negative: float
     """Sum of P(negative) over the votes."""
-    baselines: dict[str, BaselineState]
-    """By rule, as they are after the bin; to be read, not kept: they go on changing."""
+    rules: Mapping[str, RuleState]
+    """By name, as they are after the bin; to be read, not kept: they go on changing."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,14 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         The transitions, and how many firings a cooldown kept back.
     """
     votes = state.open.pop(start_ms)
-    votes.sort(key=_event_order)
+    if len(votes) > 1:
+        votes.sort(key=_event_order)
     ballots = [_ballot(horizon, vote) for vote in votes]
     horizon.closed(start_ms)
     tally = count_votes(start_ms, ballots, late=state.late)
     state.late = suppressed = 0
     alerts: list[Alert] = []
-    if context.in_force != {name: memory.rule_version for name, memory in state.rules.items()}:
+    if not _is_settled(state, context):
         alerts += _settle(state, context, start_ms)
     for rule in context.rules:
         memory = state.rules[rule.alert]
@@ -81,9 +81,19 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
             suppressed += memory.life.suppressed - before
         learn(rule, memory, tally)
     if context.on_bin is not None:
-        baselines = {name: memory.baseline for name, memory in state.rules.items()}
-        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, baselines))
+        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
     return alerts, suppressed
+
+
+def _is_settled(state: EntityState, context: Context) -> bool:
+    """Whether the rules that are remembered are the rules in force."""
+    if len(state.rules) != len(context.in_force):
+        return False
+    for name, version in context.in_force.items():
+        memory = state.rules.get(name)
+        if memory is None or memory.rule_version != version:
+            return False
+    return True
 
 
 def _settle(state: EntityState, context: Context, start_ms: int) -> list[Alert]:
@@ -115,7 +125,7 @@ def _event_order(vote: Vote) -> tuple[int, str]:
 def _ballot(horizon: Horizon, vote: Vote) -> Ballot:
     found = horizon.story(vote.text, message_id=vote.message_id, at_ms=vote.at_ms)
     counts = not found.copy and horizon.may_vote(vote.author, vote.at_ms)
-    return Ballot(vote=vote, story=found.story, copy=found.copy, counts=counts)
+    return Ballot(vote, found.story, found.copy, counts)
 
 
 def _advance(

@@ -106,7 +106,7 @@ class Horizon:
 
     def story(self, text: str, *, message_id: str, at_ms: int) -> Assignment:
         """Find a message's story; mentions must come in the order (time, id)."""
-        return self._stories.assign(text, message_id=message_id, at_s=at_ms / 1000)
+        return self._stories.assign_at(text, message_id=message_id, at_ms=at_ms)
 
     def may_vote(self, author: str | None, at_ms: int) -> bool:
         """Take one of an author's votes of this hour; False if none is left. No author, no cap."""

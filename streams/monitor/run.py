@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import add
 
 from streams.monitor import baseline as baselines
 from streams.monitor.bins import from_ms
@@ -26,7 +27,7 @@ class Tested:
     since_ms: int
 
 
-def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms: tuple[float, ...]) -> None:
+def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, terms: tuple[float, ...]) -> None:
     """Add one mention of a closed bin.
 
     Args:
@@ -58,22 +59,22 @@ def gather(run: Run, vote: Vote, *, story: str, copy: bool, counts: bool, terms:
     if vote.author is not None and len(run.authors) < SET_LIMIT:
         run.authors.add(vote.author)
     run.terms = _added(run.terms, terms)
-    run.topics[vote.topic] = _added(run.topics.get(vote.topic, []), terms)
+    run.topics[vote.topic] = _added(run.topics.get(vote.topic), terms)
     run.top.append(StoryItem(story=story, vote=vote, terms=terms))
     if len(run.top) > TOP_STORIES:
         _drop_weakest(run.top)
 
 
-def _added(sums: list[float], terms: tuple[float, ...]) -> list[float]:
-    return [a + b for a, b in zip(sums, terms, strict=True)] if sums else list(terms)
+def _added(sums: list[float] | None, terms: tuple[float, ...]) -> list[float]:
+    return list(map(add, sums, terms)) if sums else list(terms)
 
 
 def _drop_weakest(top: list[StoryItem]) -> None:
     """Of equally weak ones the latest goes, then the one with the smallest story."""
     strengths = [math.fsum(item.terms) for item in top]
     least = min(strengths)
-    weakest = [item for item, strength in zip(top, strengths, strict=True) if strength == least]
-    top.remove(min(weakest, key=lambda item: (-item.vote.at_ms, item.story)))
+    weakest = [number for number, strength in enumerate(strengths) if strength == least]
+    del top[min(weakest, key=lambda number: (-top[number].vote.at_ms, top[number].story))]
 
 
 def build_evidence(

@@ -21,7 +21,7 @@ SET_LIMIT = 512
 """Sources and authors are counted exactly up to this many."""
 
 
-class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A mention that waits for its bin to close, with what evidence needs of it."""
 
     at_ms: int
@@ -38,7 +38,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     clamped: bool = False
 
 
-class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True):
+class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A story behind the evidence, shown by its first message."""
 
     story: str

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import sys
 from array import array
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import Counter
-from itertools import chain
-from typing import Final, NamedTuple
+from itertools import chain, repeat
+from typing import Final
 
 import msgspec
 import xxhash
@@ -41,7 +41,7 @@ _MAX_POSTINGS: Final = 4096
 """Index entries read for one message; beyond it the commonest pairs of words are left out, the rarest say most."""
 
 
-class Assignment(NamedTuple):
+class Assignment(msgspec.Struct, frozen=True, gc=False):
     """The story of a message."""
 
     story: str
@@ -52,7 +52,7 @@ class Assignment(NamedTuple):
     """The message that opened the story; the message's own id if it is no copy."""
 
 
-class _Story(NamedTuple):
+class _Story(msgspec.Struct, frozen=True, order=True, gc=False):
     """A story is its first message."""
 
     at_ms: int
@@ -107,6 +107,7 @@ class StoryIndex:
         self._stories: dict[int, _Story] = {}
         self._next = 0
         self._hours: dict[int, list[tuple[int, str, int]]] = {}  # (at_ms, message_id, number), oldest first
+        self._order: list[int] = []  # the hours, ascending
         self._dirty: set[int] = set()
         self._exact: dict[tuple[int, ...], int] = {}
         # Most pairs of words occur in one story, whose number then stands bare: a list would cost more than the rest.
@@ -125,23 +126,28 @@ class StoryIndex:
             message_id: unique within the entity.
             at_s: when it was published, in seconds since the epoch; counted in whole milliseconds.
         """
-        tokens = (fingerprint(text) if isinstance(text, str) else text).tokens
-        at_ms = round(at_s * 1000)
+        return self.assign_at(text, message_id=message_id, at_ms=round(at_s * 1000))
+
+    def assign_at(self, text: str | Fingerprint, *, message_id: str, at_ms: int) -> Assignment:
+        """The same as `assign`, the time being in milliseconds."""
+        tokens, keys = fingerprint(text) if isinstance(text, str) else text
         if not tokens:
-            return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
+            return Assignment(_story_id(message_id), False, message_id)
         found = self._same(tokens, at_ms)
         if found is None:
-            keys = tuple(index_keys(tokens))
-            found = self._closest(tokens, keys, at_ms)
+            # Nearly every message that comes here opens a story: it is indexed at once, and taken out again if not.
+            held = self._index(keys)
+            found = self._closest(tokens, keys, held, at_ms)
             if found is None:
-                self._dirty.add(self._add(_Story(at_ms, message_id, tokens, keys)))
+                self._dirty.add(self._add(_Story(at_ms, message_id, tokens, keys), held))
                 self._evict()
-                return Assignment(_story_id(message_id), copy=False, first_message_id=message_id)
-        return Assignment(_story_id(found.message_id), copy=True, first_message_id=found.message_id)
+                return Assignment(_story_id(message_id), False, message_id)
+            self._unindex(keys, held)
+        return Assignment(_story_id(found.message_id), True, found.message_id)
 
     def hours(self) -> list[int]:
         """The hours held (whole hours since the epoch of stories' first messages), ascending."""
-        return sorted(self._hours)
+        return list(self._order)
 
     def dirty_hours(self) -> set[int]:
         """The hours whose chunk has changed since the last `clean`."""
@@ -183,9 +189,9 @@ class StoryIndex:
             msg = f"hour {hour} is held already: load chunks into a new StoryIndex"
             raise ValueError(msg)
         stories = _decode_stories(hour, data)
-        self._hours[hour] = []
+        self._begin(hour)
         for story in stories:
-            self._add(story)
+            self._add(story, self._index(story.keys))
         self._evict()
 
     def expire(self, before_s: float) -> list[int]:
@@ -193,8 +199,11 @@ class StoryIndex:
 
         An hour that reaches beyond it is kept whole: what is too old in it takes no copies anyway.
         """
-        before_ms = round(before_s * 1000)
-        gone = sorted(hour for hour in self._hours if (hour + 1) * _HOUR_MS <= before_ms)
+        last = round(before_s * 1000) // _HOUR_MS - 1
+        if not self._order or self._order[0] > last:
+            return []
+        gone = self._order[: bisect_right(self._order, last)]
+        del self._order[: len(gone)]
         for hour in gone:
             for _, _, number in self._hours.pop(hour):
                 self._remove(number)
@@ -209,10 +218,12 @@ class StoryIndex:
         story = self._stories[number]
         return story if self._is_open(story, at_ms) else None
 
-    def _closest(self, tokens: tuple[int, ...], keys: tuple[int, ...], at_ms: int) -> _Story | None:
+    def _closest(
+        self, tokens: tuple[int, ...], keys: tuple[int, ...], held: list[int | list[int]], at_ms: int
+    ) -> _Story | None:
         """The closest story within the horizon; of equally close ones the earliest, then the smallest id."""
         closest: tuple[int, _Story] | None = None
-        for story in self._candidates(tokens, keys, at_ms):
+        for story in self._candidates(tokens, keys, held, at_ms):
             distance = difference(story.tokens, tokens)
             if distance is not None and (closest is None or (distance, story) < closest):
                 closest = (distance, story)
@@ -221,14 +232,16 @@ class StoryIndex:
     def _is_open(self, story: _Story, at_ms: int) -> bool:
         return 0 <= at_ms - story.at_ms <= self._horizon_ms
 
-    def _candidates(self, tokens: tuple[int, ...], keys: tuple[int, ...], at_ms: int) -> list[_Story]:
+    def _candidates(
+        self, tokens: tuple[int, ...], keys: tuple[int, ...], held: list[int | list[int]], at_ms: int
+    ) -> list[_Story]:
         """Stories that share enough pairs of words to be worth a comparison, at most `_MAX_VERIFIED`."""
-        known = self._postings.keys() & keys
+        own = self._next
         repeated = len(tokens) - 1 - len(keys) if len(keys) < MAX_KEYS else 0
         needed = max(1, _SHARED_KEYS[len(tokens)] - repeated)
-        if len(known) < needed:
+        if len(keys) - held.count(own) < needed:
             return []
-        postings = [[held] if isinstance(held := self._postings[key], int) else held for key in known]
+        postings = [[found] if isinstance(found, int) else found for found in held if found != own]
         if sum(map(len, postings)) > _MAX_POSTINGS:
             kept = _rarest(postings)
             needed = max(1, needed - (len(postings) - len(kept)))
@@ -243,30 +256,50 @@ class StoryIndex:
             found = sorted(found)[:_MAX_VERIFIED]
         return [story for _, story in found]
 
-    def _add(self, story: _Story) -> int:
-        """Hold a story, and return its hour."""
+    def _index(self, keys: tuple[int, ...]) -> list[int | list[int]]:
+        """Put the number of the next story under those of its keys that are new, and return what then stands under
+        each: that number, or those of other stories.
+        """
+        return list(map(self._postings.setdefault, keys, repeat(self._next)))
+
+    def _unindex(self, keys: tuple[int, ...], held: list[int | list[int]]) -> None:
+        """Undo `_index`."""
+        for key, found in zip(keys, held, strict=True):
+            if found == self._next:
+                del self._postings[key]
+
+    def _add(self, story: _Story, held: list[int | list[int]]) -> int:
+        """Hold a story for which `_index` returned `held`, and return its hour."""
         number, self._next = self._next, self._next + 1
         self._stories[number] = story
         hour = story.at_ms // _HOUR_MS
-        insort(self._hours.setdefault(hour, []), (story.at_ms, story.message_id, number))
-        same = self._exact.get(story.tokens)
-        if same is None or self._stories[same] < story:
+        ages = self._hours.get(hour)
+        if ages is None:
+            ages = self._begin(hour)
+        insort(ages, (story.at_ms, story.message_id, number))
+        same = self._exact.setdefault(story.tokens, number)
+        if same != number and self._stories[same] < story:
             self._exact[story.tokens] = number
-        postings = self._postings
-        for key in story.keys:
-            held = postings.setdefault(key, number)
-            if held == number:
-                continue
-            if isinstance(held, int):
-                postings[key] = [held, number]
-            else:
-                held.append(number)
+        if held.count(number) < len(held):
+            for key, others in zip(story.keys, held, strict=True):
+                if others == number:
+                    continue
+                if isinstance(others, int):
+                    self._postings[key] = [others, number]
+                else:
+                    others.append(number)
         return hour
+
+    def _begin(self, hour: int) -> list[tuple[int, str, int]]:
+        """Hold an hour that was not held, and return its stories, which are none."""
+        insort(self._order, hour)
+        ages = self._hours[hour] = []
+        return ages
 
     def _evict(self) -> None:
         """Drop the oldest stories beyond `max_stories`; their hours stay, emptier, until they expire."""
         while len(self._stories) > self._max_stories:
-            hour = min(hour for hour, ages in self._hours.items() if ages)
+            hour = next(hour for hour in self._order if self._hours[hour])
             _, _, number = self._hours[hour].pop(0)
             self._remove(number)
             self._dirty.add(hour)
@@ -274,14 +307,16 @@ class StoryIndex:
     def _remove(self, number: int) -> None:
         """Forget a story everywhere but in its hour."""
         story = self._stories.pop(number)
-        if self._exact[story.tokens] == number:
-            del self._exact[story.tokens]
-        postings = self._postings
-        for key in story.keys:
-            held = postings.pop(key)
-            if not isinstance(held, int):
-                held.remove(number)
-                postings[key] = held if len(held) > 1 else held[0]
+        latest = self._exact.pop(story.tokens, number)
+        if latest != number:
+            self._exact[story.tokens] = latest
+        postings, keys = self._postings, story.keys
+        held = list(map(postings.pop, keys))
+        if held.count(number) < len(keys):
+            for key, numbers in zip(keys, held, strict=True):
+                if not isinstance(numbers, int):
+                    numbers.remove(number)
+                    postings[key] = numbers if len(numbers) > 1 else numbers[0]
 
 
 def _rarest(postings: list[list[int]]) -> list[list[int]]:
@@ -333,7 +368,7 @@ def _decode_stories(hour: int, data: bytes) -> list[_Story]:
     stories, start = [], 0
     for offset_ms, message_id, length in zip(chunk.offsets_ms, chunk.message_ids, chunk.lengths, strict=True):
         words = tuple(tokens[start : start + length])
-        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, words, tuple(index_keys(words))))
+        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, words, index_keys(words)))
         start += length
     return stories
 

@@ -56,6 +56,7 @@ class Timeline:
 
     def __init__(self, rules: RuleSet, *, since_ms: int | None = None, until_ms: int | None = None) -> None:
         self._rule = shown_rule(rules)
+        self._rule_name = self._rule.alert
         self._since_ms = since_ms
         self._until_ms = until_ms
         self._open: dict[str, _Hour] = {}
@@ -78,8 +79,9 @@ class Timeline:
         hour.mentions += closed.mentions
         hour.votes += closed.votes
         hour.negative += closed.negative
-        usual = closed.baselines.get(self._rule.alert)
-        if usual is not None:
+        memory = closed.rules.get(self._rule_name)
+        if memory is not None:
+            usual = memory.baseline
             hour.usual_votes, hour.usual_negative = usual.votes, usual.negative
 
     def ended(self, watermark_ms: int | None) -> list[TimelineRow]:

@@ -1,10 +1,13 @@
 """Stories: what is a copy, what is not, what is forgotten, and that saved state goes on exactly."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.monitor import fingerprint as fingerprints
 from streams.monitor.fingerprint import MAX_KEYS, MAX_TOKENS, difference, fingerprint
 from streams.monitor.stories import HOUR_S, StoryIndex
 
@@ -233,3 +236,51 @@ def test_the_difference_is_none_or_small_and_zero_for_equal_texts(first: str, se
     assert difference(left, left) == 0
     distance = difference(left, right)
     assert distance is None or 0 <= distance <= 2 * (len(left) + len(right))
+
+
+@given(text=st.text(st.characters(max_codepoint=127), max_size=60))
+def test_the_words_of_an_ascii_text_are_those_of_any_text(text: str) -> None:
+    folded = text.casefold()
+    assert fingerprints._ASCII_TOKEN.findall(folded) == fingerprints._TOKEN.findall(folded)
+
+
+@given(text=st.text("ab c.…明\n", max_size=60), ending=st.sampled_from(["…", "..."]))
+def test_a_cut_off_word_is_found_from_the_end_as_from_the_beginning(text: str, ending: str) -> None:
+    text = f"{text}{ending}".strip()
+    forwards = re.compile(rf"[^\s{fingerprints._CJK}]{{0,40}}(?:…|\.\.\.)\s*$")
+    backwards = fingerprints._CUT_OFF_BACKWARDS.match(text[::-1])
+    assert backwards is not None
+    assert text[: -backwards.end()] == forwards.sub("", text)
+
+
+def test_words_are_forgotten_when_they_are_too_many_and_mean_the_same_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = fingerprint(HEADLINE)
+    tokens = fingerprints._Tokens()
+    monkeypatch.setattr(fingerprints, "_MAX_WORDS", 3)
+    monkeypatch.setattr(fingerprints, "_tokens", tokens)
+    fingerprint.cache_clear()
+    assert fingerprint(HEADLINE) == before
+    assert len(tokens) <= 3
+    fingerprint.cache_clear()
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=steps, max_stories=st.integers(1, 12))
+def test_the_index_holds_the_keys_of_its_stories_and_no_others(steps: list[tuple[int, str]], max_stories: int) -> None:
+    index = StoryIndex(2 * HOUR_S, max_stories)
+    at_ms = 1_699_999_000_000
+    for number, (gap_ms, text) in enumerate(steps):
+        at_ms += gap_ms
+        index.assign(text, message_id=f"m{number}", at_s=at_ms / 1000)
+        if number % 5 == 0:
+            index.expire(at_ms / 1000 - 2 * HOUR_S)
+        expected: dict[int, set[int]] = {}
+        for held, story in index._stories.items():
+            for key in story.keys:
+                expected.setdefault(key, set()).add(held)
+        found = {key: [held] if isinstance(held, int) else held for key, held in index._postings.items()}
+        assert {key: set(held) for key, held in found.items()} == expected
+        assert all(len(held) == len(set(held)) for held in found.values())
+        assert index.hours() == sorted(index._hours)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from datetime import timedelta
 from pathlib import Path
@@ -173,3 +174,14 @@ def test_counts_are_told_by_model_and_reason(tmp_path: Path, records) -> None:
     assert tally.models == {"given@1": mentions}
     assert tally.bad == {"not_json": 2}
     assert tally.duplicates == isinstance(records[499], Mention)
+
+
+def test_python_collects_garbage_seldom_during_a_run_and_as_before_afterwards(tmp_path: Path, records) -> None:
+    before = gc.get_threshold()
+    during = []
+    run(tmp_path / "whole", ListSource({0: records}), on_progress=lambda told: during.append(gc.get_threshold()))
+    assert gc.get_threshold() == before
+    assert max(young for young, *_ in during) >= 10 * before[0]
+    with pytest.raises(BrokenError):
+        run(tmp_path / "broken", ListSource({0: records}, breaks_after=100))
+    assert gc.get_threshold() == before
