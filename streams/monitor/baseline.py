@@ -51,9 +51,13 @@ def is_warm(state: BaselineState, options: BaselineOptions) -> bool:
 
 def winsorised(state: BaselineState, options: BaselineOptions, *, votes: int, negative: float) -> float:
     """Return a bin's sum of P(negative), cut down to what the baseline may learn from so many votes."""
+    return winsorised_at(share(state, options), votes=votes, negative=negative)
+
+
+def winsorised_at(usual: float, *, votes: int, negative: float) -> float:
+    """The same as `winsorised`, the usual share being known."""
     if not votes:
         return 0.0
-    usual = share(state, options)
     if negative <= (usual + _WINSOR_EFFECT) * votes:
         return negative  # what the deviations allow is no less
     spread = _WINSOR_DEVIATIONS * math.sqrt(usual * (1 - usual) / votes)

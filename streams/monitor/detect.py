@@ -85,25 +85,26 @@ class Reading(NamedTuple):
         return None if self.logs is None else e_detector.log_e_value(self.logs)
 
 
-def read_bin(rule: Rule, state: RuleState, tally: Tally) -> Reading | None:
+def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
     """Step one rule over one closed bin, changing `state` in place; None where its alert is inactive and stays so.
 
     Args:
         rule: the rule.
         state: its memory of the entity.
         tally: the bin.
+        usual: the baseline's negative share.
     """
-    usual = baselines.share(state.baseline, rule.baseline)
-    read = _read_e_detector if rule.is_e_detector else _read_threshold
-    return read(rule, state, tally, usual)
+    if rule.is_e_detector:
+        return _read_e_detector(rule, state, tally, usual)
+    return _read_threshold(rule, state, tally, usual)
 
 
-def learn(rule: Rule, state: RuleState, tally: Tally) -> None:
+def learn(rule: Rule, state: RuleState, tally: Tally, usual: float) -> None:
     """Let the baseline learn from a closed bin, after the alert's life has moved on.
 
     Votes of a run are held back until the run has come to nothing, and are forgotten once it has fired: the baseline
     stays what it was at the onset, and still sees every vote of an ordinary day. Bins that a seed has learned from
-    (`streams.monitor.seeds`) count no second time.
+    (`streams.monitor.seeds`) count no second time. `usual` is what `read_bin` was given.
     """
     if state.life.state == "firing" or tally.end_ms <= state.seeded_until_ms:
         state.held_votes = state.held_negative = 0.0
@@ -111,7 +112,7 @@ def learn(rule: Rule, state: RuleState, tally: Tally) -> None:
     votes = len(tally.scores)
     if votes:
         state.held_votes += votes
-        state.held_negative += baselines.winsorised(state.baseline, rule.baseline, votes=votes, negative=tally.negative)
+        state.held_negative += baselines.winsorised_at(usual, votes=votes, negative=tally.negative)
     if state.run is None and state.held_votes:
         baselines.update(
             state.baseline,

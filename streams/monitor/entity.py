@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from streams.monitor.baseline import share
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import Ballot, Reading, Tally, after_end, count_votes, learn, read_bin, spend_evidence
 from streams.monitor.horizon import Horizon
@@ -74,12 +75,13 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         alerts += _settle(state, context, start_ms)
     for rule in context.rules:
         memory = state.rules[rule.alert]
-        reading = read_bin(rule, memory, tally)
+        usual = share(memory.baseline, rule.baseline)
+        reading = read_bin(rule, memory, tally, usual)
         if reading is not None:
             before = memory.life.suppressed
             alerts += _advance(rule, memory, state.entity, context, tally, reading)
             suppressed += memory.life.suppressed - before
-        learn(rule, memory, tally)
+        learn(rule, memory, tally, usual)
     if context.on_bin is not None:
         context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
     return alerts, suppressed

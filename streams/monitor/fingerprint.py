@@ -179,7 +179,7 @@ class _Tokens(dict[str, int]):
         return token
 
 
-_MAX_WORDS: Final = 1 << 16
+_MAX_WORDS: Final = 1 << 17
 _tokens: Final = _Tokens()
 
 
