@@ -26,6 +26,10 @@ _BLANK_LETTERS = "\u115f\u1160\u2800\u3164\uffa0"
 _MAX_LANG_CHARS = 35
 """RFC 5646, section 4.4.1: room for every language tag that occurs."""
 
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+"""A file's row from after this is refused: no message has that time, but "no end" is often written as the year 9999,
+and behind it the calendar itself would end."""
+
 
 @dataclass(frozen=True)
 class Limits:

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 
 from streams.errors import InputError, RecordError
-from streams.ingest.decode import Limits, check_name, is_blank
+from streams.ingest.decode import LATEST, Limits, check_name, is_blank
 from streams.ingest.readers import Row
 from streams.records import Message, encode
 
@@ -141,6 +141,8 @@ def _check(message: Message, limits: Limits, now: datetime | None) -> None:
     check_name("bad_source", "source", message.source, limits.max_id_chars)
     if message.published_at < limits.oldest:
         raise ValueError(f"published {message.published_at.isoformat()}, before {limits.oldest.isoformat()}")
+    if message.published_at > LATEST:
+        raise ValueError(f"published {message.published_at.isoformat()}, after {LATEST.isoformat()}")
     if now is not None and message.published_at > now + timedelta(seconds=limits.max_future_s):
         raise ValueError(
             f"published {message.published_at.isoformat()}, more than {limits.max_future_s:g} s in the future "

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 import msgspec
 
 from streams.errors import InputError, RecordError
-from streams.ingest.decode import Limits, check_name, clean_text, clean_word, is_blank, message_id
+from streams.ingest.decode import LATEST, Limits, check_name, clean_text, clean_word, is_blank, message_id
 from streams.ingest.readers import Row
 from streams.ingest.rows import NEEDED, SYNONYMS, message_from_row, parse_time
 from streams.records import LogEntry, Mention, ModelVersion, Origin, decode_mention
@@ -143,7 +143,7 @@ class MentionRows:
             and row.entity[0] != "$"
             and not is_blank(text)
             and len(text) <= self._quick_chars
-            and at >= limits.oldest
+            and limits.oldest <= at <= LATEST
             and (row.topic is None or _is_plain(row.topic, most))
         ):
             return None

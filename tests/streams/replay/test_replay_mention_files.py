@@ -213,6 +213,16 @@ def test_mixed_time_zones_come_out_in_utc_and_a_time_without_one_is_refused_unle
     assert none == []
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_a_time_behind_which_the_calendar_ends_is_a_bad_row(tmp_path: Path, name: str) -> None:
+    rows = [row(1), row(2, published_at="9999-12-31T23:59:59Z")]
+    path = (lines if name.endswith("jsonl") else table)(tmp_path / name, rows)
+    bad: list[BadRecord] = []
+    records = list(opened(path).records(0, on_bad=bad.append))
+    assert len([item for item in records if isinstance(item.record, Mention)]) == 1
+    assert [item.detail for item in bad] == ["published 9999-12-31T23:59:59+00:00, after 2200-01-01T00:00:00+00:00"]
+
+
 def test_unsorted_rows_are_an_error_and_sorted_on_request(tmp_path: Path) -> None:
     rows = [row(5), row(1), row(3), row(3, id="again"), row(2)]
     path = lines(tmp_path / "m.jsonl", rows)
