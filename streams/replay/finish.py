@@ -183,8 +183,11 @@ def _require_records(tally: Tally, plan: Plan, facts: SourceFacts) -> None:
     first, last = from_ms(tally.first_ms), from_ms(tally.last_ms)
     begin, end = plan.report_from or first, plan.report_until or last
     if last < begin or first > end:
-        msg = f"there are no mentions{whom} from {_said(begin)} to {_said(end)} in {facts.text}"
-        raise InputError(f"{msg}: those that were read are from {_said(first)} to {_said(last)}")
+        since = "" if plan.report_from is None else f" from {_said(begin)}"
+        until = "" if plan.report_until is None else f" {'up ' if not since else ''}to {_said(end)}"
+        # Reading ends soon after the range: what was read says nothing of the end of the source.
+        there = f"the first is from {_said(first)}" if first > end else f"the last is from {_said(last)}"
+        raise InputError(f"there are no mentions{whom}{since}{until} in {facts.text}: {there}")
 
 
 def _said(time: Any) -> str:

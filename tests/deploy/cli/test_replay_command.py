@@ -132,6 +132,13 @@ def test_a_range_without_mentions_is_told_with_what_there_is(mentions: Path, tmp
     assert not (tmp_path / "run").exists()
 
 
+def test_a_range_that_ends_before_the_first_mention_is_told_with_the_first(mentions: Path, tmp_path: Path) -> None:
+    result = run(mentions, "--as-scored", "--to", "2020-01-05T00:00:00Z", "--out", tmp_path / "run")
+    assert isinstance(result.exception, InputError), result.output
+    assert "there are no mentions up to 2020-01-05T00:00:00Z in" in str(result.exception)
+    assert "the first is from 20" in str(result.exception)
+
+
 def test_an_unfinished_run_of_something_else_is_refused(mentions: Path, tmp_path: Path) -> None:
     later = ("--from", "2027-01-01T00:00:00Z", "--warm-up", "all", "--out", tmp_path / "run")
     run(mentions, "--as-scored", *later)
