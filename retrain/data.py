@@ -51,6 +51,21 @@ def read_examples(paths: Sequence[Path], task: Task) -> list[Example]:
     return [example for path in paths for example in _read_file(path, task)]
 
 
+def read_both(sentiment: Sequence[Path], topic: Sequence[Path]) -> list[Example]:
+    """Read the files of both heads, sentiment first.
+
+    Raises:
+        TrainingDataError: a head has no file, two files have one name, or as `read_examples`.
+    """
+    if not sentiment or not topic:
+        raise TrainingDataError("both heads need data: give at least one --sentiment and one --topic file")
+    names = [path.name for path in (*sentiment, *topic)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TrainingDataError(f"two files are called {twice[0]}; rename one, figures are reported by file name")
+    return [*read_examples(sentiment, "sentiment"), *read_examples(topic, "topic")]
+
+
 def _read_file(path: Path, task: Task) -> list[Example]:
     words = SENTIMENT_WORDS if task == "sentiment" else TOPIC_WORDS
     try:

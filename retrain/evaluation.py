@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from retrain.data import HEADS, Example
 
 CALIBRATION_BINS = 15
 """Equal-width bins of confidence, the number that Guo et al. (2017) report with."""
@@ -32,6 +35,22 @@ class HeadReport:
     macro_f1: float
     calibration_error: float
     classes: tuple[ClassReport, ...]
+
+
+Report = dict[str, dict[str, dict[str, Any]]]
+"""Figures by head and file, as plain values of HeadReport."""
+
+
+def report_by_file(examples: Sequence[Example], sentiment: NDArray[np.float64], topic: NDArray[np.float64]) -> Report:
+    """Return the figures by head and file; the probabilities are those of all examples [rows, classes]."""
+    report: Report = {}
+    for (head, names), probabilities in zip(HEADS.items(), (sentiment, topic), strict=True):
+        report[head] = {}
+        for file in dict.fromkeys(example.source for example in examples if example.task == head):
+            rows = [index for index, example in enumerate(examples) if example.source == file]
+            labels = [examples[index].label for index in rows]
+            report[head][file] = asdict(evaluate_head(probabilities[rows], labels, names))
+    return report
 
 
 def evaluate_head(probabilities: NDArray[np.float64], labels: Sequence[int], names: Sequence[str]) -> HeadReport:

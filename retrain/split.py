@@ -1,8 +1,11 @@
-"""A development split on which no text has a near-duplicate in training, nor within the split itself.
+"""A development split on which no text has a near-duplicate in training, and none occurs twice.
 
 Texts are normalised (links, handles and case removed) and grouped: equal normalised texts, and texts whose
 word pairs overlap by at least `SIMILARITY` in cosine, end up in one group through any chain of such links. A
 group goes to one side as a whole, whatever file or task its texts come from.
+
+Within development a text that is equal to another once normalised counts once. Near-duplicates that differ all count,
+as a stream has them; what comes of one per group is told apart (`Split.dev_firsts`), as it weighs rare wordings more.
 """
 
 from __future__ import annotations
@@ -33,10 +36,19 @@ _NOT_WORD = re.compile(r"[^\w$%.]+")
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Positions of the examples on each side, and how many were left out of development as duplicates."""
+    """Positions of the examples on each side.
+
+    Attributes:
+        train: for training.
+        dev: for development; equal texts stand there once per task.
+        dev_firsts: of those, the first of each group and task.
+        dev_duplicates: how many were left out of development as equal to another.
+        groups: text groups on both sides together.
+    """
 
     train: tuple[int, ...]
     dev: tuple[int, ...]
+    dev_firsts: tuple[int, ...]
     dev_duplicates: int
     groups: int
 
@@ -78,30 +90,36 @@ def _near_pairs(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def split_examples(examples: Sequence[Example], dev_share: float, seed: int) -> Split:
-    """Split the examples by text group; development keeps one example per group and task.
+    """Split the examples by text group.
 
     A group's side follows from a hash of the seed and its alphabetically first normalised text, so that the
     side of a text does not depend on the order of files or rows.
     """
-    groups = group_texts([example.text for example in examples])
+    groups = group_texts([example.text for example in examples]).tolist()
+    texts = [normalise_text(example.text) for example in examples]
     key: dict[int, str] = {}
-    for group, example in zip(groups.tolist(), examples, strict=True):
-        text = normalise_text(example.text)
+    for group, text in zip(groups, texts, strict=True):
         key[group] = min(key.get(group, text), text)
     in_dev = {group: _unit_hash(f"{seed}:{text}") < dev_share for group, text in key.items()}
     train: list[int] = []
     dev: list[int] = []
-    seen: set[tuple[int, str]] = set()
+    firsts: list[int] = []
+    seen_groups: set[tuple[int, str]] = set()
+    seen_texts: set[tuple[str, str]] = set()
     duplicates = 0
-    for index, (group, example) in enumerate(zip(groups.tolist(), examples, strict=True)):
+    for index, (group, text, example) in enumerate(zip(groups, texts, examples, strict=True)):
         if not in_dev[group]:
             train.append(index)
-        elif (group, example.task) in seen:
+            continue
+        if (text, example.task) in seen_texts:
             duplicates += 1
-        else:
-            seen.add((group, example.task))
-            dev.append(index)
-    return Split(tuple(train), tuple(dev), duplicates, len(key))
+            continue
+        seen_texts.add((text, example.task))
+        dev.append(index)
+        if (group, example.task) not in seen_groups:
+            seen_groups.add((group, example.task))
+            firsts.append(index)
+    return Split(tuple(train), tuple(dev), tuple(firsts), duplicates, len(key))
 
 
 def _unit_hash(text: str) -> float:

@@ -16,7 +16,6 @@ import torch
 import transformers
 from numpy.typing import NDArray
 
-from models.classifier import Classifier
 from models.device import choose_device
 from models.errors import TrainingDataError
 from models.files import TOKENIZER, Manifest, file_sha256, read_manifest, write_manifest
@@ -25,8 +24,9 @@ from models.storage import save_network
 from models.tokens import TextTokenizer
 from retrain.base import build_network, load_base
 from retrain.card import CARD, METRICS, CardFacts, write_card
-from retrain.data import HEADS, Example, read_examples
-from retrain.evaluation import evaluate_head
+from retrain.data import HEADS, Example, read_both
+from retrain.evaluation import report_by_file
+from retrain.held_out import HeldOut, evaluate_model
 from retrain.loop import LabelledTokens, TrainingResult, predict_probabilities, seed_everything, train_network
 from retrain.settings import TrainingSettings
 from retrain.split import Split, split_examples
@@ -83,14 +83,14 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
     out = job.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
-    examples = _read(job)
+    examples = read_both(job.sentiment, job.topic)
     split = split_examples(examples, settings.dev_share, settings.split_seed)
     _check_sides(examples, split)
     progress(
         f"{len(examples)} rows in {split.groups} text groups: {len(split.train)} for training, {len(split.dev)} "
         f"for development ({split.dev_duplicates} near-duplicates left out)"
     )
-    training_data = [_describe(path, examples) for path in (*job.sentiment, *job.topic)]
+    training_data = describe_files((*job.sentiment, *job.topic), examples)
     for teacher in job.teachers:
         check_teacher(teacher, training_data, settings)
     seed_everything(settings)
@@ -102,19 +102,21 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
         max_length = min(settings.max_length, base.max_positions)
         tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
         rows = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
-        dev = [rows[index] for index in split.dev]
+        firsts = [rows[index] for index in split.dev_firsts]
         train = teach([rows[index] for index in split.train], job.teachers, progress)
         network = build_network(base, settings.head_dropout).to(device)
         result = train_network(
             network,
             train,
-            dev,
+            firsts,
             settings=settings,
             pad_id=base.pad_id,
-            score=lambda candidate: _epoch_score(candidate, dev, base.pad_id, settings.bf16),
+            score=lambda candidate: _epoch_score(candidate, firsts, base.pad_id, settings.bf16),
             progress=progress,
         )
-        before = _report(dev, *_network_probabilities(network, dev, base.pad_id, bf16=False))
+        before = report_by_file(
+            [item.example for item in firsts], *_network_probabilities(network, firsts, base.pad_id, bf16=False)
+        )
         save_network(network.cpu(), folder)
         manifest = write_manifest(
             folder,
@@ -125,7 +127,7 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
             training_data=training_data,
             learned_at=job.learned_at,
         )
-        metrics = _metrics(manifest, settings, result, split, rows, before, _as_shipped(folder, dev))
+        metrics = _metrics(manifest, settings, result, split, rows, before, evaluate_model(folder, examples, split))
         metrics["teachers"] = [asdict(read_manifest(teacher).model) for teacher in job.teachers]
         (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         (folder / CARD).write_text(write_card(manifest, metrics, job.facts), encoding="utf-8")
@@ -135,16 +137,6 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
     return TrainedModel(out, manifest, metrics)
 
 
-def _read(job: TrainingJob) -> list[Example]:
-    if not job.sentiment or not job.topic:
-        raise TrainingDataError("both heads need data: give at least one --sentiment and one --topic file")
-    names = [path.name for path in (*job.sentiment, *job.topic)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TrainingDataError(f"two files are called {twice[0]}; rename one, figures are reported by file name")
-    return [*read_examples(job.sentiment, "sentiment"), *read_examples(job.topic, "topic")]
-
-
 def _check_sides(examples: Sequence[Example], split: Split) -> None:
     for task in HEADS:
         for side, indices in (("training", split.train), ("development", split.dev)):
@@ -152,9 +144,13 @@ def _check_sides(examples: Sequence[Example], split: Split) -> None:
                 raise TrainingDataError(f"no {task} rows on the {side} side; give more rows or another dev_share")
 
 
-def _describe(path: Path, examples: Sequence[Example]) -> dict[str, Any]:
-    rows = [example for example in examples if example.source == path.name]
-    return {"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)}
+def describe_files(paths: Sequence[Path], examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """Return what a manifest says of training files: name, task, rows and SHA-256 of each."""
+    described = []
+    for path in paths:
+        rows = [example for example in examples if example.source == path.name]
+        described.append({"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)})
+    return described
 
 
 def _network_probabilities(
@@ -168,33 +164,13 @@ def _epoch_score(
 ) -> dict[str, float]:
     """Return accuracy and macro F1 by head and file; "selection" is the mean of the accuracies."""
     figures: dict[str, float] = {}
-    for head, by_file in _report(dev, *_network_probabilities(network, dev, pad_id, bf16=bf16)).items():
+    examples = [item.example for item in dev]
+    for head, by_file in report_by_file(examples, *_network_probabilities(network, dev, pad_id, bf16=bf16)).items():
         for file, report in by_file.items():
             figures[f"{head}/{file}/accuracy"] = report["accuracy"]
             figures[f"{head}/{file}/macro_f1"] = report["macro_f1"]
     accuracies = [value for key, value in figures.items() if key.endswith("/accuracy")]
     return figures | {"selection": float(np.mean(accuracies))}
-
-
-def _as_shipped(folder: Path, dev: Sequence[LabelledTokens]) -> dict[str, dict[str, Any]]:
-    """Evaluate the finished folder through the product's own door: loaded from its files, 8-bit weights and all."""
-    predictions = Classifier.load(folder).predict([item.example.text for item in dev])
-    sentiment = np.asarray([(row.negative, row.neutral, row.positive) for row in predictions])
-    return _report(dev, sentiment, np.asarray([row.topics for row in predictions]))
-
-
-def _report(
-    dev: Sequence[LabelledTokens], sentiment: NDArray[np.float64], topic: NDArray[np.float64]
-) -> dict[str, dict[str, Any]]:
-    """Return the figures by head and file; the probabilities are those of all dev rows [rows, classes]."""
-    report: dict[str, dict[str, Any]] = {}
-    for (head, names), probabilities in zip(HEADS.items(), (sentiment, topic), strict=True):
-        report[head] = {}
-        for file in dict.fromkeys(item.example.source for item in dev if item.example.task == head):
-            rows = [index for index, item in enumerate(dev) if item.example.source == file]
-            labels = [dev[index].example.label for index in rows]
-            report[head][file] = asdict(evaluate_head(probabilities[rows], labels, names))
-    return report
 
 
 def _metrics(
@@ -204,7 +180,7 @@ def _metrics(
     split: Split,
     labelled: Sequence[LabelledTokens],
     before: dict[str, dict[str, Any]],
-    shipped: dict[str, dict[str, Any]],
+    shipped: HeldOut,
 ) -> dict[str, Any]:
     """Return what metrics.json holds; nothing in it depends on the clock, so equal runs write equal files."""
     lengths = [len(item.tokens.ids) for item in labelled]
@@ -213,13 +189,15 @@ def _metrics(
         "rows": {
             "train": len(split.train),
             "dev": len(split.dev),
+            "dev_firsts": len(split.dev_firsts),
             "dev_duplicates": split.dev_duplicates,
             "groups": split.groups,
             "mean_tokens": round(float(np.mean(lengths)), 2),
             "longest_tokens": max(lengths),
         },
-        "dev": shipped,
-        "dev_float32_weights": before,
+        "dev": shipped.dev,
+        "dev_firsts": shipped.firsts,
+        "dev_firsts_float32_weights": before,
         "best_epoch": result.best_epoch,
         "history": result.history,
         "settings": settings.as_dict(),

@@ -41,7 +41,7 @@ def test_texts_that_are_empty_once_normalised_share_a_group() -> None:
     assert len(set(group_texts(["@you !!", "https://t.example/x", "..."]).tolist())) <= 2
 
 
-def test_no_group_stands_on_both_sides_or_twice_in_development() -> None:
+def test_no_group_stands_on_both_sides_and_no_text_twice_in_development() -> None:
     pick = random.Random(1)
     words = [f"w{index}" for index in range(400)]
     stems = [" ".join(pick.sample(words, 14)) for _ in range(150)]
@@ -49,9 +49,12 @@ def test_no_group_stands_on_both_sides_or_twice_in_development() -> None:
     rows = examples(texts)
     split = split_examples(rows, 0.3, seed=9)
     groups = group_texts(texts)
-    in_train, in_dev = {groups[index] for index in split.train}, [groups[index] for index in split.dev]
-    assert not in_train & set(in_dev)
+    in_train, in_dev = {groups[index] for index in split.train}, [groups[index] for index in split.dev_firsts]
+    assert not in_train & {groups[index] for index in split.dev}
     assert len(in_dev) == len(set(in_dev))
+    assert set(in_dev) == {groups[index] for index in split.dev}
+    told = [normalise_text(texts[index]) for index in split.dev]
+    assert len(told) == len(set(told)) == 2 * len(in_dev), "a link makes no other text, another word does"
     assert len(split.train) + len(split.dev) + split.dev_duplicates == len(texts)
     assert split.groups == 150
     assert 0.15 < len(in_dev) / split.groups < 0.45
@@ -71,4 +74,4 @@ def test_a_text_keeps_its_side_when_rows_are_shuffled_and_moves_with_the_seed() 
 def test_one_text_may_serve_both_tasks_on_the_same_side() -> None:
     rows = examples([BASE]) + examples([BASE], "sentiment")
     split = split_examples(rows, 0.999999, seed=0)
-    assert (split.dev, split.train, split.dev_duplicates) == ((0, 1), (), 0)
+    assert (split.dev, split.dev_firsts, split.train, split.dev_duplicates) == ((0, 1), (0, 1), (), 0)
