@@ -135,7 +135,7 @@ def _mentions(
     # Only here: the classifier takes seconds to import.
     from models.files import read_manifest
     from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, rescore
+    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
     from streams.replay.segments import RescoreCounters
 
     window = Window(since=request.since, until=request.report_until)
@@ -158,6 +158,7 @@ def _mentions(
         on_bad=bad,
         counters=counters,
     )
+    require_mentions(messages.facts.text, counters)
     counts: dict[str, Any] = msgspec.structs.asdict(counters)
     refused = counts.pop("refused")
     files = (path, path.with_name(DEAD_LETTERS))

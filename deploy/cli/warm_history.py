@@ -107,7 +107,8 @@ def _scored(current: Settings, history: History, scratch: Path, display: RunDisp
     # Only here: the classifier takes seconds to import.
     from models.files import read_manifest
     from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, rescore
+    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
+    from streams.replay.segments import RescoreCounters
 
     messages = open_messages(history.texts, current, options=history.files, window=history.window)
     model = find_model(history.model, current)
@@ -117,6 +118,7 @@ def _scored(current: Settings, history: History, scratch: Path, display: RunDisp
     def on_progress(progress: RescoreProgress) -> None:
         display.update(progress.messages, progress.total)
 
+    counters = RescoreCounters()
     path = rescore(
         messages,
         settings=current,
@@ -125,5 +127,7 @@ def _scored(current: Settings, history: History, scratch: Path, display: RunDisp
         workers=history.workers,
         on_progress=on_progress,
         on_bad=on_bad,
+        counters=counters,
     )
+    require_mentions(messages.facts.text, counters)
     return open_mentions([str(path)], current), f"{messages.facts.identity} {scorer.name}@{scorer.version}"

@@ -13,12 +13,14 @@ import msgspec
 
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
+from streams.errors import InputError, ReplayError
 from streams.replay.finish import Rescored, finish
 from streams.replay.journal import Journal
 from streams.replay.open_source import open_mentions, open_messages
 from streams.replay.options import FileOptions, Window
 from streams.replay.partitioner import partition_of
 from streams.replay.plan import Mode, Plan, RulesRead
+from streams.replay.refusals import NothingScored
 from streams.replay.results import DEAD_LETTERS, RunResult
 from streams.replay.run import RunProgress, run_monitor
 from streams.replay.source import BadRecord, MentionSource, MessageSource, Numbered, OnBad, SourceFacts
@@ -116,7 +118,25 @@ def execute(request: Request, settings: Settings, work: WorkFolder, watch: Watch
         TopicError: a topic is missing.
         ModelError: the model cannot be used.
     """
-    watch = watch or Watch()
+    try:
+        return _execute(request, settings, work, watch or Watch())
+    except InputError as error:
+        # The message says what to do, such as --sort: that command is another run, and would be refused for this one.
+        if isinstance(error, NothingScored) or not _has_begun(work):
+            work.forget()
+        raise
+
+
+def _has_begun(work: WorkFolder) -> bool:
+    """Whether anything was scored or watched, so that going on from it saves time. Yes if it cannot be told."""
+    try:
+        with Journal(work.journal) as journal:
+            return bool(journal.tally().records) or any(work.path.rglob("*.gz"))
+    except (ReplayError, OSError):
+        return True
+
+
+def _execute(request: Request, settings: Settings, work: WorkFolder, watch: Watch) -> RunResult:
     started, started_s = watch.now(), watch.clock()
     with Journal(work.journal) as journal:
         run = _as_scored if request.as_scored else _rescored
@@ -181,7 +201,7 @@ def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: J
     # Only here: the classifier takes seconds to import, and memory that a replay of scores has no use for.
     from models.files import read_manifest
     from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, rescore
+    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
     from streams.replay.segments import RescoreCounters
 
     source: MessageSource = open_messages(
@@ -211,6 +231,7 @@ def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: J
         on_bad=watch.on_bad,
         counters=counters,
     )
+    require_mentions(source.facts.text, counters)
     counts: dict[str, Any] = msgspec.structs.asdict(counters)
     refused = counts.pop("refused")
     scored = _Scored(mentions, Rescored(counts, refused))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from streams.errors import InputError
 from streams.records import DeadLetter
 from streams.replay.source import SourceFacts
 
@@ -32,3 +33,7 @@ class Place:
         else:
             where = f"{self._topic}[{letter.partition}]@{letter.offset}"
         return Refused(where=where, reason=letter.reason, detail=letter.detail)
+
+
+class NothingScored(InputError):  # noqa: N818 - named for what it tells, as its base is
+    """Not one message of a source was about a known company, so no replay can come of it as it was asked for."""

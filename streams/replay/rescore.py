@@ -28,7 +28,7 @@ from streams import __version__
 from streams.config import Settings
 from streams.errors import InputError
 from streams.records import Mention, Progress, encode
-from streams.replay.refusals import Place, Refused
+from streams.replay.refusals import NothingScored, Place, Refused
 from streams.replay.scoring_pool import Answers, ScoringPool, default_workers
 from streams.replay.segments import RescoreCounters, SegmentState, SegmentStore
 from streams.replay.source import BadRecord, MessageSource, OnBad, SourceFacts
@@ -128,6 +128,25 @@ def rescore(
     if store.finished is not None:
         figures.become(store.finished)
     return store.mentions_path
+
+
+def require_mentions(text: str, figures: RescoreCounters) -> None:
+    """Refuse a rescoring that came to no mention: an empty result would look like a quiet market.
+
+    Args:
+        text: the source, as the user named it.
+        figures: what the rescoring came to.
+
+    Raises:
+        NothingScored: not one message is about a known company.
+    """
+    if figures.mentions:
+        return
+    found = f"{figures.messages - figures.feed_marks:,} messages: {figures.unlinked:,} about no known company"
+    if figures.refused:
+        found += ", refused " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(figures.refused.items()))
+    msg = f"{text}: nothing was scored of {found}. Companies are known from the S&P 500 and entities.tables"
+    raise NothingScored(f"{msg}; if the rows are mentions with their scores, add --as-scored")
 
 
 class _Named:

@@ -87,6 +87,10 @@ class WorkFolder:
             raise _unwritable(self.out, error) from error
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def forget(self) -> None:
+        """Remove the folder: nothing in it is worth going on from, and another command must not stumble over it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def _check_out(self) -> None:
         if not self.out.exists() and not self.out.is_symlink():
             return

@@ -139,6 +139,19 @@ def test_a_range_that_ends_before_the_first_mention_is_told_with_the_first(menti
     assert "the first is from 20" in str(result.exception)
 
 
+def test_a_run_that_failed_before_it_began_does_not_stand_in_the_way_of_what_its_message_advises(
+    mentions: Path, tmp_path: Path
+) -> None:
+    turned = tmp_path / "turned.jsonl"
+    rows = [line for line in mentions.read_text().splitlines() if '"type":"mention"' in line]
+    turned.write_text("\n".join(reversed(rows)))
+    result = run(turned, "--as-scored", "--out", tmp_path / "run")
+    assert isinstance(result.exception, InputError)
+    assert "With --sort" in str(result.exception)
+    assert not (tmp_path / "run.partial").exists()
+    assert run(turned, "--as-scored", "--sort", "--out", tmp_path / "run").exit_code == 0
+
+
 def test_an_unfinished_run_of_something_else_is_refused(mentions: Path, tmp_path: Path) -> None:
     later = ("--from", "2027-01-01T00:00:00Z", "--warm-up", "all", "--out", tmp_path / "run")
     run(mentions, "--as-scored", *later)

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from deploy.cli import app
+from streams.errors import InputError
 from streams.replay.results import DEAD_LETTERS, MENTIONS, load_run
 from tests.models.tiny_model import write_tiny_model
 
@@ -96,3 +97,14 @@ def test_raw_messages_are_scored_and_watched_and_the_mentions_are_kept(
     assert again.exit_code == 0, again.output
     assert (place / "again" / "alerts.jsonl").read_bytes() == (place / "run" / "alerts.jsonl").read_bytes()
     assert squall("replay", "--compare", "run", "again").exit_code == 0
+
+
+@pytest.mark.parametrize("command", [["replay", "--out", "run"], ["rules", "backtest", "--rules", "rules.yaml"]])
+def test_messages_about_no_known_company_are_told_by_their_own_file(place: Path, command: list[str]) -> None:
+    (place / "nobody.csv").write_text("text,published_at\nAbout nobody at all,2026-03-02T14:00:00Z\n", encoding="utf-8")
+    shown = squall(*command, "nobody.csv", "--workers", "1")
+    assert isinstance(shown.exception, InputError), shown.output
+    told = str(shown.exception)
+    assert told.startswith("nobody.csv: nothing was scored of 1 messages: 1 about no known company")
+    assert "--as-scored" in told
+    assert not (place / "run.partial").exists()
