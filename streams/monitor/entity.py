@@ -11,6 +11,7 @@ from typing import NamedTuple
 from streams.monitor.baseline import share
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import Ballot, Reading, Tally, after_end, count_votes, learn, read_bin, spend_evidence
+from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
 from streams.monitor.rules import Rule, fill
@@ -125,7 +126,8 @@ def _event_order(vote: Vote) -> tuple[int, str]:
 
 
 def _ballot(horizon: Horizon, vote: Vote) -> Ballot:
-    found = horizon.story(vote.text, message_id=vote.message_id, at_ms=vote.at_ms)
+    text = vote.text if vote.given_story is None else given_story(vote.given_story)
+    found = horizon.story(text, message_id=vote.message_id, at_ms=vote.at_ms)
     counts = not found.copy and horizon.may_vote(vote.author, vote.at_ms)
     return Ballot(vote, found.story, found.copy, counts)
 

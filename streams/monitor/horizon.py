@@ -18,6 +18,7 @@ import msgspec
 import xxhash
 
 from streams.monitor.bins import HOUR_MS
+from streams.monitor.fingerprint import Fingerprint
 from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
 
@@ -104,8 +105,8 @@ class Horizon:
         self._dirty.add(start_ms // HOUR_MS)
         self.expire(start_ms)
 
-    def story(self, text: str, *, message_id: str, at_ms: int) -> Assignment:
-        """Find a message's story; mentions must come in the order (time, id)."""
+    def story(self, text: str | Fingerprint, *, message_id: str, at_ms: int) -> Assignment:
+        """Find the story of a text or its fingerprint; mentions must come in the order (time, id)."""
         return self._stories.assign_at(text, message_id=message_id, at_ms=at_ms)
 
     def may_vote(self, author: str | None, at_ms: int) -> bool:

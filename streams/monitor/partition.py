@@ -321,4 +321,5 @@ def _vote(mention: Mention, at_ms: int) -> Vote:
         url=mention.url,
         truncated=mention.truncated,
         clamped=mention.clamped,
+        given_story=None if mention.story is msgspec.UNSET else mention.story,
     )

@@ -176,6 +176,21 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(" ".join(rule.version for rule in self.rules).encode()).hexdigest()[:12]
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that comes twice: YAML would let the last one win, and a threshold would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                mark = key.start_mark
+                msg = f"line {mark.line + 1}, column {mark.column + 1}: the key {key.value!r} stands here a second time: remove one"
+                raise yaml.constructor.ConstructorError(None, None, msg, mark)
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def default_rules() -> RuleSet:
     """Return the rules that are shipped."""
     text = resources.files("streams.monitor").joinpath("default_rules.yaml").read_text(encoding="utf-8")
@@ -190,8 +205,11 @@ def load_rules(path: Path) -> RuleSet:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"cannot read the rule file {path}: {error}"
+    except OSError as error:
+        msg = f"cannot read the rule file {path}: {error.strerror or error}"
+        raise RuleError(msg) from error
+    except UnicodeDecodeError as error:
+        msg = f"cannot read the rule file {path}: it is not UTF-8 ({error.reason} at byte {error.start})"
         raise RuleError(msg) from error
     return parse_rules(text, name=str(path))
 
@@ -199,7 +217,10 @@ def load_rules(path: Path) -> RuleSet:
 def parse_rules(text: str, *, name: str) -> RuleSet:
     """Read rules from YAML text; `name` stands in error messages. Raises RuleError."""
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader that takes no key twice
+    except yaml.constructor.ConstructorError as error:
+        msg = f"{name}: {error.problem}"
+        raise RuleError(msg) from error
     except yaml.YAMLError as error:
         msg = f"{name}: not valid YAML: {error}"
         raise RuleError(msg) from error

@@ -36,6 +36,8 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     url: str | None = None
     truncated: bool = False
     clamped: bool = False
+    given_story: str | None = None
+    """The story that the mention itself names, in a replay that trusts it."""
 
 
 class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -73,7 +73,7 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """The entity is on a watch list."""
     story: str | msgspec.UnsetType = msgspec.UNSET
     """The story that the mention's author says it belongs to: in a replay of scored history, on request
-    (`--trust-stories`). The scorer never sets it, and where it is not set it is not written.
+    (`--trust-stories`). The monitor takes it where it is set. The scorer never sets it, and it is then not written.
     """
     schema: int = SCHEMA
 

@@ -34,7 +34,7 @@ def test_a_models_figures_are_those_that_its_training_wrote_down(
         != examples[index].label
     ]
     report = found.dev["sentiment"]["sentiment.csv"]
-    assert report["accuracy"] == 1 - len(wrong) / report["rows"]
+    assert report["accuracy"] == pytest.approx(1 - len(wrong) / report["rows"])
 
 
 def test_the_classical_model_is_evaluated_on_the_same_rows_and_learns_from_the_others(

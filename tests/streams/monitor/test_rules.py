@@ -210,3 +210,20 @@ def test_the_version_of_all_rules_changes_with_each_of_them() -> None:
 def test_an_annotation_is_filled_and_nothing_else_in_it_is_interpreted() -> None:
     values = {"entity": "{share}", "share": "62%"}
     assert fill("{entity}: {share} {unknown} {0} {entity.x} %s", values) == "{share}: 62% {unknown} {0} {entity.x} %s"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rules:\n  - {alert: A}\nrules:\n  - {alert: B}\n", "line 3, column 1: the key 'rules'"),
+        ("rules:\n  - alert: A\n    fire: {gte: 0.5, gte: 0.9}\n", "line 3, column 22: the key 'gte'"),
+    ],
+)
+def test_a_key_that_comes_twice_is_refused_and_not_overwritten(text: str, words: str) -> None:
+    with pytest.raises(RuleError, match="desk.yaml: " + words + " stands here a second time"):
+        parse_rules(text, name="desk.yaml")
+
+
+def test_a_tag_that_would_make_objects_is_refused() -> None:
+    with pytest.raises(RuleError, match=r"desk\.yaml: could not determine a constructor"):
+        parse_rules("rules: !!python/object/apply:os.getcwd []", name="desk.yaml")
