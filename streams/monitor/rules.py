@@ -184,7 +184,8 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
                 mark = key.start_mark
-                msg = f"line {mark.line + 1}, column {mark.column + 1}: the key {key.value!r} stands here a second time: remove one"
+                where = f"line {mark.line + 1}, column {mark.column + 1}"
+                msg = f"{where}: the key {key.value!r} stands here a second time: remove one"
                 raise yaml.constructor.ConstructorError(None, None, msg, mark)
             if isinstance(key, yaml.ScalarNode):
                 seen.add(key.value)
