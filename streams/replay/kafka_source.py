@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +35,7 @@ _LOG_APPEND_TIME = 1
 _EDGE_MS = 5_000
 """How long a record at the edge of a partition is waited for, to tell its time."""
 _PARTITIONS_TOLD = 4
+_TOPICS_TOLD = 8
 
 
 class _Stretch:
@@ -203,16 +204,30 @@ def _described(settings: Settings, topic: str) -> tuple[str, list[int]]:
         (found,) = admin.describe_topics([topic])
         error = for_code(found["error_code"])
         if error is UnknownTopicOrPartitionError:
-            near = (
-                []
-                if topic in {there.name for there in design(settings)}
-                else difflib.get_close_matches(topic, admin.list_topics(), n=1)
-            )
-            mend = f"; did you mean {near[0]}?" if near else ". Make the topics with: squall topics create"
-            raise TopicError(f"there is no topic {topic} on this cluster{mend}")
+            ours = {there.name for there in design(settings)}
+            raise TopicError(no_topic(topic, ours, [] if topic in ours else admin.list_topics()))
         if found["error_code"]:
             raise TopicError(f"topic {topic} cannot be read: {error.__name__}")
         return cluster, sorted(int(entry["partition_index"]) for entry in found["partitions"])
+
+
+def no_topic(topic: str, ours: Collection[str], there: Iterable[str]) -> str:
+    """Say that there is no such topic, and what to do: only topics of the design can be made by Squall.
+
+    Args:
+        topic: what was asked for.
+        ours: the topics of the design.
+        there: the topics of the cluster.
+    """
+    told = f"there is no topic {topic} on this cluster"
+    if topic in ours:
+        return f"{told}. Make the topics with: squall topics create"
+    known = sorted(name for name in there if not name.startswith("__"))
+    near = difflib.get_close_matches(topic, known, n=1)
+    if near:
+        return f"{told}; did you mean {near[0]}?"
+    named = ", ".join(known[:_TOPICS_TOLD]) + (", ..." if len(known) > _TOPICS_TOLD else "")
+    return f"{told}; there {'is ' + named if known else 'are none'}"
 
 
 def _remembered(spec: KafkaSpec, resume: SourceFacts | None, topic: str) -> dict[int, Span] | None:
@@ -230,7 +245,7 @@ def _spans(settings: Settings, topic: str, numbers: Sequence[int], spec: KafkaSp
         starts, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         held = {part.partition: Span(starts[part], ends[part]) for part in partitions}
         if not any(map(len, held.values())):
-            raise InputError(f"{spec.text}: topic {topic} holds no records")
+            raise InputError(f"{spec.label}: topic {topic} holds no records")
         if spec.offsets:
             return _by_offset(consumer, topic, spec, held)
         return _by_time(consumer, topic, spec, held)
@@ -241,10 +256,10 @@ def _by_offset(consumer: Any, topic: str, spec: KafkaSpec, held: Mapping[int, Sp
     for number, first, last in spec.offsets:
         if number not in held:
             there = f"0 to {len(held) - 1}" if len(held) > 1 else "0 alone"
-            raise InputError(f"{spec.text}: {topic} has no partition {number}, there is {there}")
+            raise InputError(f"{spec.label}: {topic} has no partition {number}, there is {there}")
         if first < held[number].start or last >= held[number].end:
             told = _told(consumer, topic, {number: held[number]})
-            raise InputError(f"{spec.text}: offsets {first} to {last} are not all there: {told}")
+            raise InputError(f"{spec.label}: offsets {first} to {last} are not all there: {told}")
         wanted[number] = Span(first, last + 1)
     return wanted
 
@@ -254,7 +269,7 @@ def _by_time(consumer: Any, topic: str, spec: KafkaSpec, held: Mapping[int, Span
     ends = _found(consumer, topic, held, None if spec.until is None else math.floor(_ms(spec.until)) + 1, "end")
     spans = {number: Span(starts[number], max(starts[number], ends[number])) for number in held}
     if not any(map(len, spans.values())):
-        raise InputError(f"{spec.text}: nothing arrived in this range: {_told(consumer, topic, held)}")
+        raise InputError(f"{spec.label}: nothing arrived in this range: {_told(consumer, topic, held)}")
     for number, span in held.items():
         if span.start and spans[number].start == span.start:
             warn_of_retention(TopicPartition(topic, number), span.start)

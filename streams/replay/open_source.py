@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from streams.config import Settings
+from streams.deliver.words import plural
 from streams.replay.kafka_source import KafkaMentions, KafkaMessages
 from streams.replay.mention_files import MentionFiles
 from streams.replay.message_files import MessageFiles
 from streams.replay.options import FileOptions, Window
 from streams.replay.source import MentionSource, MessageSource, SourceFacts
-from streams.replay.spec import FileSpec, parse_sources
+from streams.replay.spec import FileSpec, KafkaSpec, parse_sources
+
+_log = logging.getLogger(__name__)
 
 
 def open_messages(
@@ -36,7 +40,7 @@ def open_messages(
         BrokerError: Kafka cannot be reached.
         TopicError: there is no such topic.
     """
-    spec = parse_sources(texts)
+    spec = _named(texts)
     if isinstance(spec, FileSpec):
         return MessageFiles(spec, settings, options=options or FileOptions(), window=window or Window())
     return KafkaMessages(spec, settings, window=window or Window(), resume=resume)
@@ -66,7 +70,7 @@ def open_mentions(
         BrokerError: Kafka cannot be reached.
         TopicError: there is no such topic.
     """
-    spec = parse_sources(texts)
+    spec = _named(texts)
     if isinstance(spec, FileSpec):
         return MentionFiles(
             spec,
@@ -76,3 +80,14 @@ def open_mentions(
             trust_stories=trust_stories,
         )
     return KafkaMentions(spec, settings, window=window or Window(), resume=resume)
+
+
+def _named(texts: Sequence[str]) -> FileSpec | KafkaSpec:
+    spec = parse_sources(texts)
+    if isinstance(spec, FileSpec) and spec.left_out:
+        # Half of a history that is silently missing would look like a quiet half-year.
+        verb = "is" if len(spec.left_out) == 1 else "are"
+        named = ", ".join(map(str, spec.left_out[:3])) + (", ..." if len(spec.left_out) > 3 else "")
+        told = plural(len(spec.left_out), "subfolder")
+        _log.warning("%s %s left out (%s): a folder's own files are read alone; name what is meant", told, verb, named)
+    return spec

@@ -33,10 +33,12 @@ class FileSpec:
     Attributes:
         text: as the user named them.
         paths: each once.
+        left_out: folders inside the named ones, which are not read.
     """
 
     text: str
     paths: tuple[Path, ...]
+    left_out: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class KafkaSpec:
     until: datetime | None = None
     offsets: tuple[tuple[int, int, int], ...] = ()
 
+    @property
+    def label(self) -> str:
+        """The text as it stands before a colon: a bare `kafka:` brings one of its own."""
+        return self.text.removesuffix(":")
+
 
 def parse_sources(texts: Sequence[str]) -> FileSpec | KafkaSpec:
     """Read what the user named.
@@ -69,52 +76,72 @@ def parse_sources(texts: Sequence[str]) -> FileSpec | KafkaSpec:
         raise InputError(f"name a source: a file or a folder ({_KNOWN}), or kafka:")
     kafka = [text for text in texts if text.startswith(_KAFKA)]
     if not kafka:
-        return FileSpec(" ".join(texts), _files(texts))
+        return _files(texts)
     if len(texts) > 1:
         raise InputError(f"{kafka[0]}: a Kafka source stands alone; name no other source beside it")
     return _kafka(kafka[0])
 
 
-def _files(texts: Sequence[str]) -> tuple[Path, ...]:
+def _files(texts: Sequence[str]) -> FileSpec:
     paths: list[Path] = []
+    left_out: list[Path] = []
     for text in texts:
         path = Path(text)
-        paths.extend(_folder(path) if path.is_dir() else [_file(path)])
+        if path.is_dir():
+            known, folders = _folder(path)
+            paths += known
+            left_out += folders
+        else:
+            paths.append(_file(path))
     seen: dict[Path, Path] = {}
     for path in paths:
         resolved = path.resolve()
         if resolved in seen:
             raise InputError(f"{path} is named twice (also as {seen[resolved]}): name each file once")
         seen[resolved] = path
-    return tuple(paths)
+    return FileSpec(" ".join(texts), tuple(paths), tuple(left_out))
 
 
 def _file(path: Path) -> Path:
     if not path.exists():
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link that leads to no file")
         raise InputError(f"{path}: no such file{_nearest(path)}")
     if not path.is_file():
         raise InputError(f"{path}: is no regular file, and a replay may have to read it again: save it as one")
     return path
 
 
-def _folder(folder: Path) -> list[Path]:
+def _folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files of a folder that are read, and the folders in it, which are not."""
     try:
-        there = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        there = [path for path in entries if path.is_file()]
+        folders = [path for path in entries if path.is_dir()]
     except OSError as error:
         raise InputError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    if not there and folders:
+        raise InputError(
+            f"{folder}: the folder holds no files itself, and the folders in it are not searched: name those that are "
+            f"meant ({_few(folders)})"
+        )
     if not there:
         raise InputError(f"{folder}: the folder holds no files")
     known = [path for path in there if has_columns(path)]
     if not known:
-        names = ", ".join(path.name for path in there[:5]) + (", ..." if len(there) > 5 else "")
-        raise InputError(f"{folder}: holds no file of a known kind ({_KNOWN}); there is {names}")
+        more = f"; the folders in it are not searched ({_few(folders)})" if folders else ""
+        raise InputError(f"{folder}: holds no file of a known kind ({_KNOWN}); there is {_few(there)}{more}")
     plain: dict[str, Path] = {}
     for path in known:
         name = path.name.removesuffix(".gz").removesuffix(".GZ")
         if name in plain:
             raise InputError(f"{folder}: holds both {plain[name].name} and {path.name}; name the one that is meant")
         plain[name] = path
-    return known
+    return known, folders
+
+
+def _few(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:5]) + (", ..." if len(paths) > 5 else "")
 
 
 def _nearest(path: Path) -> str:

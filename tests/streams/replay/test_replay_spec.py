@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.config import Settings
 from streams.errors import InputError
+from streams.replay.kafka_source import no_topic
+from streams.replay.open_source import open_messages
 from streams.replay.spec import FileSpec, KafkaSpec, parse_sources
 
 
@@ -33,6 +36,47 @@ def test_files_are_read_in_the_order_named_and_a_folder_in_the_order_of_its_name
     assert isinstance(spec, FileSpec)
     assert [path.name for path in spec.paths] == ["z.csv", "a.csv.gz", "b.parquet", "c.JSONL"]
     assert spec.text == f"{tmp_path / 'z.csv'} {folder}"
+    assert spec.left_out == (folder / "deeper",)
+
+
+def test_a_folder_of_folders_is_refused_with_their_names(tmp_path: Path) -> None:
+    for year in ("2019", "2020"):
+        touched(tmp_path / year, "a.csv")
+    assert complaint(str(tmp_path)).endswith("are not searched: name those that are meant (2019, 2020)")
+    touched(tmp_path, "notes.md")
+    assert complaint(str(tmp_path)).endswith("there is notes.md; the folders in it are not searched (2019, 2020)")
+
+
+def test_subfolders_that_are_left_out_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "history"
+    touched(folder)
+    for year in ("2019", "2020"):
+        touched(folder / year, "a.csv")
+    (folder / "b.jsonl").write_text('{"id": "x"}\n')
+    open_messages([str(folder / "b.jsonl")], Settings())
+    assert not caplog.messages
+    open_messages([str(folder)], Settings())
+    assert caplog.messages == [
+        f"2 subfolders are left out ({folder / '2019'}, {folder / '2020'}): a folder's own files are read alone; "
+        "name what is meant"
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_not_told_to_be_meant_itself(tmp_path: Path) -> None:
+    for name, target in (("loop.csv", "loop.csv"), ("gone.csv", "nowhere.csv")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        assert complaint(str(tmp_path / name)) == f"{tmp_path / name}: is a link that leads to no file"
+
+
+def test_a_bare_topic_has_one_colon_before_what_is_said_of_it() -> None:
+    assert KafkaSpec("kafka:").label == "kafka"
+    assert KafkaSpec("kafka:desk").label == "kafka:desk"
+    assert no_topic("nope", {"squall.messages"}, ["b", "a", "__x"]) == (
+        "there is no topic nope on this cluster; there is a, b"
+    )
+    assert no_topic("desc", (), ["desk"]).endswith("; did you mean desk?")
+    assert no_topic("nope", (), []).endswith("there are none")
+    assert no_topic("squall.messages", {"squall.messages"}, ["a"]).endswith("squall topics create")
 
 
 def test_nothing_named_is_told_with_what_could_be() -> None:
