@@ -217,9 +217,12 @@ def _csv_body(reader: _csv.Reader, header: list[str]) -> Iterator[Row]:
 
 def _header(path: Path, reader: Iterator[list[str]]) -> list[str]:
     try:
-        header = [name.strip() for name in next(reader, [])]
+        first = next(reader, None)
     except csv.Error as error:
         raise InputError(f"{path}:1: not a CSV header: {error}") from error
+    if first is None:
+        raise InputError(f"{path}: the file is empty, its first line must name the columns")
+    header = [name.strip() for name in first]
     if not any(header):
         raise InputError(f"{path}:1: the first line is empty, it must name the columns")
     repeated = sorted({name for name in header if header.count(name) > 1 and name})

@@ -74,7 +74,7 @@ def test_tabs_separate_a_tsv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("", "a.csv:1: the first line is empty"),
+        ("", "a.csv: the file is empty"),
         ("\n1,2\n", "a.csv:1: the first line is empty"),
         ("id,text,id\n", "a.csv:1: column 'id' stands twice"),
         (b"caf\xe9\n", "a.csv:1: the header is not UTF-8"),
