@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -91,6 +92,23 @@ def write_difference(
         _write(json, lambda: msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
     if markdown is not None:
         _write(markdown, lambda: as_markdown(comparison, verdict=verdict).encode())
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Refuse files that could not be written, before the work whose result they are to hold.
+
+    Raises:
+        InputError: the folder of one is not there, or it may not be written.
+    """
+    for path in paths:
+        if path is None or path == STANDARD_OUTPUT:
+            continue
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InputError(f"cannot write {path}: permission denied")
 
 
 def takes_output(*paths: Path | None) -> bool:

@@ -142,7 +142,7 @@ def backtest(
     valid, or bad input (also bad rows, unless --skip-bad).
     """
     from deploy.cli.backtest import Trial, run_backtest
-    from deploy.cli.differences import show_difference, takes_output, write_difference
+    from deploy.cli.differences import require_writable, show_difference, takes_output, write_difference
     from streams.replay.backtest import Bounds, broken
     from streams.replay.execute import Request
     from streams.replay.options import FileOptions
@@ -157,6 +157,7 @@ def backtest(
         raise typer.BadParameter("nothing is scored with --as-scored: leave one of the two out", param_hint="--model")
     if trust_stories and not as_scored:
         raise typer.BadParameter("only scored mentions name a story: add --as-scored", param_hint="--trust-stories")
+    require_writable(json, markdown)
     current = settings()
     old = against or current.monitor.rules
     request = Request(

@@ -189,6 +189,21 @@ def test_wrong_use_ends_with_2_and_says_what_is_wrong(arguments: tuple[str, ...]
     assert words in re.sub(r"[\s│]+", " ", shown.stderr)
 
 
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_a_result_that_could_not_be_written_is_refused_before_the_runs(place: Path, option: str) -> None:
+    for file, words in (("nowhere/x", "there is no folder nowhere; make it first"), (".", "it is a folder")):
+        shown = backtest(option, file)
+        assert str(shown.exception) == f"cannot write {file}: {words}"
+        assert "replaying" not in shown.stderr
+    assert not (place / "nowhere").exists()
+
+
+def test_a_folder_of_results_that_could_not_be_made_is_refused_before_the_runs(place: Path) -> None:
+    shown = backtest("--out", "history.jsonl/runs")
+    assert "cannot write" in str(shown.exception)
+    assert "replaying" not in shown.stderr
+
+
 def test_a_column_of_another_name_is_found_if_it_is_named(place: Path) -> None:
     lines = (place / "history.jsonl").read_text(encoding="utf-8")
     (place / "history.jsonl").write_text(lines.replace('"entity":', '"issuer":'), encoding="utf-8")
