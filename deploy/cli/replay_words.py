@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import get_args
@@ -77,6 +78,22 @@ def print_summary(console: Console, run: RunResult, *, kept: bool) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def bad_rows(counts: Mapping[str, int]) -> str:
+    """Return how many rows were bad, and why: `3 bad rows: 2 not_json, 1 of wrong shape or values`."""
+    told = {reason: "of wrong shape or values" if reason == "bad_row" else reason for reason in counts}
+    # One reason alone needs no count of its own.
+    reasons = ", ".join(
+        f"{count:,} {told[reason]}" if len(counts) > 1 else told[reason] for reason, count in counts.items()
+    )
+    return f"{plural(sum(counts.values()), 'bad row')}: {reasons}"
+
+
+def a_day(rate: float) -> str:
+    """Return alerts a day: `0.6 alerts a day`, `1 alert a day`, `120 alerts a day`."""
+    number = f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
+    return f"{number} {'alert' if number == '1' else 'alerts'} a day"
+
+
 def _transitions(summary: Summary) -> str:
     entity = summary.options.get("entity")
     whom = f" of {entity}" if entity else ""
@@ -111,8 +128,7 @@ def _facts(run: RunResult) -> list[str]:
     if summary.messages is not None:
         lines += [_messages(summary.messages)]
     if summary.bad:
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in summary.bad.items())
-        lines += [f"{plural(sum(summary.bad.values()), 'bad row')}: {reasons}"]
+        lines += [bad_rows(summary.bad)]
     lines += [*_pace(run.folder / RUN), f"The report: {run.folder / REPORT}"]
     return lines
 
@@ -128,7 +144,7 @@ def _messages(counts: dict[str, int]) -> str:
 def _per_day(summary: Summary) -> str:
     begin, end = summary.report_from or summary.first_event, summary.report_until or summary.last_event
     days = max(1.0, (end - begin) / _DAY) if begin is not None and end is not None else 1.0
-    line = f"{summary.fired / days:.2g} alerts a day"
+    line = a_day(summary.fired / days)
     if not summary.fired_per_day:
         return line
     day, most = max(summary.fired_per_day.items(), key=lambda item: (item[1], item[0]))

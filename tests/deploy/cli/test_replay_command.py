@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from deploy.cli.replay import replay
 from deploy.cli.replay_progress import LINE_EVERY_S, RunDisplay
-from deploy.cli.replay_words import SHOWN_BAD, BadRows
+from deploy.cli.replay_words import SHOWN_BAD, BadRows, a_day, bad_rows
 from streams.errors import InputError, ReplayError
 from streams.replay.results import load_run
 from streams.replay.source import BadRecord
@@ -113,7 +113,7 @@ def test_bad_rows_are_told_and_counted_and_the_exit_status_is_1(mentions: Path, 
     assert result.exit_code == 1
     assert "mentions.jsonl" in result.stderr
     assert sum(load_run(tmp_path / "run").summary.bad.values()) == 1
-    assert "1 bad row: " in result.stdout
+    assert "1 bad row: not_json\n" in result.stdout
     assert run(file, "--as-scored", "--out", tmp_path / "run", "--force", "--skip-bad").exit_code == 0
 
 
@@ -240,6 +240,19 @@ def test_a_terminal_gets_a_bar_that_takes_no_line() -> None:
         display.begin("replaying", None)
         display.update(3, None)
     assert "scoring" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.604, "0.6 alerts"), (1.0, "1 alert"), (1.03, "1 alert"), (9.96, "10 alerts"), (123, "123 alerts")],
+)
+def test_a_rate_of_alerts_is_a_number_that_people_write(rate: float, words: str) -> None:
+    assert a_day(rate) == f"{words} a day"
+
+
+def test_reasons_of_bad_rows_are_counted_where_there_are_several() -> None:
+    assert bad_rows({"bad_row": 1}) == "1 bad row: of wrong shape or values"
+    assert bad_rows({"bad_row": 1, "not_json": 2}) == "3 bad rows: 1 of wrong shape or values, 2 not_json"
 
 
 def test_the_first_bad_rows_are_told_and_the_others_counted() -> None:
