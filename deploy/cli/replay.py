@@ -12,7 +12,7 @@ import typer
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.replay_progress import RunDisplay
-from deploy.cli.replay_words import BadRows, print_alert, print_summary
+from deploy.cli.replay_words import BadRows, pace_words, print_alert, print_summary
 from deploy.cli.times import length, moment
 from streams.assembly import entity_table
 from streams.config import Settings
@@ -41,7 +41,10 @@ def replay(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to make, with the report. Unset: alerts are printed.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder to make, with the report. Unset, or with --speed: alerts are printed."
+        ),
     ] = None,
     since: Annotated[
         str | None, typer.Option("--from", help="First event time of an alert, such as 2020-02-20T00:00:00Z.")
@@ -227,6 +230,9 @@ def _show(run: RunResult, *, times: float | None, alerts: bool, kept: bool) -> N
     summary = run.summary
     if alerts:
         since = summary.report_from or summary.first_event
+        if run.alerts and times is not None:
+            # The first may be hours away: nothing on the screen would look like a pace that is not kept.
+            err().print(pace_words(run, times, kept=kept), markup=False, soft_wrap=True)
         for alert in paced(run.alerts, speed=times, since=since):
             print_alert(console, alert)
     print_summary(err() if not kept else console, run, kept=kept)

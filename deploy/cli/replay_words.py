@@ -14,7 +14,7 @@ from rich.table import Table
 
 from streams.deliver import alert_block, alert_line
 from streams.deliver.sinks import DELIVERED_STATES
-from streams.deliver.words import plural
+from streams.deliver.words import plural, span
 from streams.records import Alert, Severity
 from streams.replay.results import REPORT, RUN, RunResult, Summary
 from streams.replay.source import BadRecord
@@ -59,6 +59,22 @@ def print_alert(console: Console, alert: Alert) -> None:
         console.print(alert_block(alert))
     else:
         console.print(f"{alert.at:%Y-%m-%d %H:%M} {alert_line(alert)}", markup=False, soft_wrap=True)
+
+
+def pace_words(run: RunResult, speed: float, *, kept: bool) -> str:
+    """Return how long the alerts of a run take at a pace, and where its results are meanwhile.
+
+    Args:
+        run: a run with alerts.
+        speed: times faster than they were raised.
+        kept: its files stay.
+    """
+    begin = run.summary.report_from or run.summary.first_event or run.alerts[0].at
+    first, last = ((run.alerts[place].at - begin) / speed for place in (0, -1))
+    text = (
+        f"{plural(len(run.alerts), 'transition')} at {speed:g}x: the first in {span(first)}, the last in {span(last)}"
+    )
+    return f"{text}; the results are in {run.folder} already" if kept else text
 
 
 def print_summary(console: Console, run: RunResult, *, kept: bool) -> None:

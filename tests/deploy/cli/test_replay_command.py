@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -12,11 +14,16 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from deploy.cli import replay as replay_command
 from deploy.cli.replay import replay
 from deploy.cli.replay_progress import LINE_EVERY_S, RunDisplay
 from deploy.cli.replay_words import SHOWN_BAD, BadRows, a_day, bad_rows
 from streams.errors import InputError, ReplayError
+from streams.records import Alert
+from streams.replay import execute
+from streams.replay.pace import paced
 from streams.replay.results import load_run
+from streams.replay.run import run_monitor
 from streams.replay.source import BadRecord
 from tests.streams.replay.replay_log import BAD, QUIET, SURGE
 from tests.streams.replay.replay_source import write_mentions
@@ -158,7 +165,23 @@ def test_an_unfinished_run_of_something_else_is_refused(mentions: Path, tmp_path
     result = run(mentions, "--as-scored", "--out", tmp_path / "run")
     assert isinstance(result.exception, ReplayError)
     assert "the begin of the range was 2027-01-01T00:00:00+00:00 and is open now" in str(result.exception)
+    assert "Start over with --fresh, or name another folder" in str(result.exception)
     assert run(mentions, "--as-scored", "--out", tmp_path / "run", "--fresh").exit_code == 0
+
+
+def test_what_was_done_before_an_error_far_in_is_refused_to_the_command_that_mends_it_with_what_to_add(
+    mentions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "run_monitor", partial(run_monitor, save_every=500))
+    rows = [line for line in mentions.read_text().splitlines() if '"type":"mention"' in line]
+    turned = tmp_path / "turned.jsonl"
+    turned.write_text("\n".join([*rows[1:], rows[0]]))
+    assert "With --sort" in str(run(turned, "--as-scored", "--out", tmp_path / "run").exception)
+    sorting = ("--as-scored", "--sort", "--out", tmp_path / "run")
+    refused = str(run(turned, *sorting).exception)
+    assert "sort was not there and is True now" in refused
+    assert "Start over with --fresh" in refused
+    assert run(turned, *sorting, "--fresh").exit_code == 0
 
 
 def test_a_rule_file_decides(mentions: Path, tmp_path: Path) -> None:
@@ -201,6 +224,32 @@ def test_wrong_use_is_told(arguments: list[str], words: str) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert words in " ".join(result.output.replace("│", " ").split())
+
+
+def test_with_a_folder_and_a_speed_the_alerts_are_printed_when_they_are_due_and_the_results_are_kept(
+    mentions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, speeds = tmp_path / "run", []
+
+    def at_once(alerts: list[Alert], *, speed: float | None, since: datetime | None) -> Iterator[Alert]:
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            now[0] += seconds
+
+        yield from paced(alerts, speed=speed, since=since, clock=lambda: now[0], sleep=sleep)
+        assert since is not None
+        speeds.append((alerts[-1].at - since).total_seconds() / now[0])
+
+    monkeypatch.setattr(replay_command, "paced", at_once)
+    result = run(mentions, "--as-scored", "--speed", "60x", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert speeds == [pytest.approx(60)]
+    assert f"ALERT (critical) {BAD}" in result.stdout
+    assert f"The report: {out / 'report.html'}" in result.stdout
+    assert "2 transitions at 60x: the first in 31 minutes, the last in 31 minutes" in result.stderr
+    assert f"the results are in {out} already" in result.stderr
+    assert len(load_run(out).alerts) == 2
 
 
 @pytest.mark.parametrize("speed", ["fast", "0x"])
