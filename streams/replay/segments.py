@@ -231,7 +231,8 @@ class SegmentStore:
             if found.get(word) != self._identity.get(word):
                 msg = (
                     f"{self._folder} holds a rescoring that differs in {word} ({found.get(word, 'not stated')} there, "
-                    f"{self._identity.get(word, 'not stated')} now). Name another folder, or remove that one"
+                    f"{self._identity.get(word, 'not stated')} now). Name another folder, or remove "
+                    "that one (squall replay: add --fresh)"
                 )
                 raise ReplayError(msg)
 
