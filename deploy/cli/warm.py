@@ -14,7 +14,7 @@ from deploy.cli.frame import err, out, settings
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
 from deploy.cli.times import moment
-from deploy.cli.warm_history import History, learn_history
+from deploy.cli.warm_history import History, Learned, learn_history
 from deploy.cli.warm_words import print_proposals
 from streams.assembly import entity_table
 from streams.config import Settings
@@ -80,8 +80,8 @@ def warm(
     one that an open alert rests on in any case. Messages are scored first; to be able to stop and go on, make a
     `squall replay SOURCE --out DIR`, and then warm from DIR/mentions.jsonl.gz with --as-scored.
 
-    Exit status: 0 all is well, 1 something was not overwritten (without --force), or there were bad rows, 2 wrong use
-    or an error.
+    Exit status: 0 all is well, 1 something was not overwritten (without --force), or there were bad rows, or nothing
+    was learned, 2 wrong use or an error.
     """
     begin, end = moment(since, "--from"), moment(until, "--to")
     if begin is not None and end is not None and end < begin:
@@ -101,7 +101,11 @@ def warm(
         workers=workers,
         entities=frozenset(_symbols(current, entity or [])),
     )
-    proposals, bad = _prepare(current, history, rules, force=force)
+    learned, proposals, bad = _prepare(current, history, rules, force=force)
+    if learned.why_nothing is not None:
+        told = f"Nothing was learned, and nothing was sent: {learned.why_nothing}"
+        err().print(told, style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
     sending = [proposal.sending for proposal in proposals if proposal.sending is not None]
     if sending and not dry_run:
         send_seeds(current, sending)
@@ -110,8 +114,12 @@ def warm(
         raise typer.Exit(1)
 
 
-def _prepare(current: Settings, history: History, rules: Path | None, *, force: bool) -> tuple[list[Proposal], int]:
-    """Learn, look at what is live, and compare; returns how many bad rows there were, too."""
+_Prepared = tuple[Learned, list[Proposal], int]
+"""What was learned, what is proposed, and how many bad rows there were."""
+
+
+def _prepare(current: Settings, history: History, rules: Path | None, *, force: bool) -> _Prepared:
+    """Learn, look at what is live, and compare."""
     read = read_rules(rules or current.monitor.rules)
     console = err()
     bad = BadRows(console, counted=False)
@@ -120,15 +128,18 @@ def _prepare(current: Settings, history: History, rules: Path | None, *, force: 
             # The topics first: an hour of scoring is long to learn that there is no broker.
             display.begin("looking for the topics")
             require_topics(current)
-            seeds = learn_history(
+            learned = learn_history(
                 current, history, read.rules, Path(scratch), display=display, on_bad=bad, now=datetime.now(UTC)
             )
+            seeds = learned.seeds
+            if not seeds:
+                return learned, [], bad.count
             require_past(seeds, datetime.now(UTC))
             display.begin("reading the live state")
             live = read_live(current, {seed.entity for seed in seeds}, on_progress=display.update)
     finally:
         bad.conclude()
-    return propose(seeds, live, read.rules, force=force), bad.count
+    return learned, propose(seeds, live, read.rules, force=force), bad.count
 
 
 def _symbols(current: Settings, given: list[str]) -> list[str]:

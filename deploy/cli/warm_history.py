@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from deploy.cli.replay_progress import RunDisplay
+from deploy.cli.warm_heard import Heard
 from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.monitor import RuleSet
@@ -43,6 +44,19 @@ class History:
     entities: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What came of a history.
+
+    Attributes:
+        seeds: one of each company of which something was learned, in order of their names.
+        why_nothing: the reason, in words, where there are none.
+    """
+
+    seeds: tuple[Seed, ...]
+    why_nothing: str | None = None
+
+
 def learn_history(
     current: Settings,
     history: History,
@@ -52,8 +66,8 @@ def learn_history(
     display: RunDisplay,
     on_bad: OnBad,
     now: datetime,
-) -> list[Seed]:
-    """Return a seed of each company of which something was learned.
+) -> Learned:
+    """Return a seed of each company of which something was learned, and why there is none if there is none.
 
     Args:
         current: the settings.
@@ -65,6 +79,7 @@ def learn_history(
         now: when the seeds are made, UTC.
 
     Raises:
+        InputError: the history has no mention of a company that was asked for; it says of which it has.
         SquallError: a source, the model or a file of the settings cannot be used.
         ModelError: the model cannot be used.
     """
@@ -75,17 +90,22 @@ def learn_history(
     def on_progress(progress: RunProgress) -> None:
         display.update(progress.records, progress.total, progress.event_time)
 
+    heard = Heard(source)
     lessons = learn(
-        source,
+        heard,
         rules=rules,
         options=monitor_options(current),
         until=history.window.until,
         entities=history.entities,
         on_progress=on_progress,
         on_bad=on_bad,
+        on_closed=heard.closed,
     )
+    # What a log's own seeds told of a company is learned without a mention of it.
+    heard.require(history.entities - {lesson.entity for lesson in lessons}, " ".join(history.texts))
     identity = run_identity(described, rules.version, history.trust_stories)
-    return [seed_of(lesson, learned_at=now, identity=identity) for lesson in lessons]
+    seeds = tuple(seed_of(lesson, learned_at=now, identity=identity) for lesson in lessons)
+    return Learned(seeds, None if seeds else heard.why_nothing(history.entities))
 
 
 _Opened = tuple[MentionSource, str]

@@ -32,14 +32,16 @@ def print_proposals(console: Console, proposals: Sequence[Proposal], *, force: b
     if len(proposals) > SHOWN:
         console.print(f"... and {plural(len(proposals) - SHOWN, 'more company', 'more companies')}")
     sent = sum(proposal.sending is not None for proposal in proposals)
+    partly = sum(proposal.is_refused and bool(_in_part(proposal)) for proposal in proposals)
+    seeds = plural(sent, "seed") + (f" ({partly:,} in part)" if partly else "")
     counts = Counter(proposal.status for proposal in proposals)
     told = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])
     companies = plural(len(proposals), "company", "companies")
     console.print(f"{companies} in the history{': ' + told if told else ''}", soft_wrap=True)
     if dry_run:
-        console.print(f"{plural(sent, 'seed')} would be sent; nothing was", soft_wrap=True)
+        console.print(f"{seeds} would be sent; nothing was", soft_wrap=True)
     else:
-        console.print(f"{plural(sent, 'seed')} sent; the monitor has the last word when it reads them", soft_wrap=True)
+        console.print(f"{seeds} sent; the monitor has the last word when it reads them", soft_wrap=True)
     if counts["alert open"]:
         console.print("An open alert keeps its baseline: give the command again when it is over", style="red")
     if counts["fresher"] and not force:
@@ -70,9 +72,19 @@ def _table(proposals: Sequence[Proposal], *, force: bool) -> Table:
 
 def _outcome(proposal: Proposal, *, force: bool) -> str:
     if proposal.status == "alert open":
-        return "alert open: refused"
+        return f"alert open: refused{_in_part(proposal)}"
     if proposal.status == "fresher":
-        return "fresher: overwritten" if force else "fresher: kept (--force overwrites it)"
+        return "fresher: overwritten" if force else f"fresher: kept (--force overwrites it){_in_part(proposal)}"
     if proposal.status == "older":
         return "older: replaced"
     return proposal.status
+
+
+def _in_part(proposal: Proposal) -> str:
+    """Say which rules this is true of, where the baselines of others are sent all the same."""
+    if proposal.sending is None:
+        return ""
+    kept = sorted(proposal.seed.baselines.keys() - proposal.sending.baselines.keys())
+    if not kept:
+        return ""
+    return f" for {', '.join(kept)}, sent for {', '.join(sorted(proposal.sending.baselines))}"

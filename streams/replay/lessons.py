@@ -41,6 +41,7 @@ def learn(
     entities: Collection[str] = (),
     on_progress: Callable[[RunProgress], None] | None = None,
     on_bad: OnBad = lambda bad: None,
+    on_closed: Callable[[datetime], None] = lambda at: None,
 ) -> list[Lesson]:
     """Read a source to its end, and return what was learned of each entity, in order of their names.
 
@@ -52,6 +53,8 @@ def learn(
         entities: these alone; all if empty.
         on_progress: told now and then how far it is.
         on_bad: told of each record that cannot be used.
+        on_closed: told of each partition up to which event time its bins have closed, so that they are learned from;
+            not called for a partition whose feed has not said how far it is.
 
     Raises:
         InputError: the source breaks off.
@@ -76,6 +79,8 @@ def learn(
                     on_progress(RunProgress(count, source.total, last))
             if end_ms is not None and (monitor.watermark_ms or 0) >= end_ms:
                 break  # every bin up to then has closed
+        if monitor.watermark_ms is not None:
+            on_closed(from_ms(bin_start(monitor.watermark_ms)))
         for lesson in _lessons(monitor, end_ms, entities):
             before = found.get(lesson.entity)
             if before is None or lesson.until_ms > before.until_ms:

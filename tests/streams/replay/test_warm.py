@@ -117,6 +117,12 @@ def test_nothing_is_learned_from_a_feed_that_has_not_said_how_far_it_is() -> Non
     assert taught(heard(1)) == {}
 
 
+def test_how_far_bins_have_closed_is_told_of_each_partition_that_said_how_far_it_is() -> None:
+    told: list[datetime] = []
+    taught(quiet("AURL"), heard(1), quiet("BRND", 20), on_closed=told.append)
+    assert told == [START + 38 * MINUTE, START + 28 * MINUTE]
+
+
 def test_a_seed_travels_without_loss_and_the_monitor_knows_what_the_history_knew() -> None:
     (lesson,) = taught(quiet("AURL", 137, share=0.123456789)).values()
     data = seed_of(lesson, learned_at=START, identity=run_identity("a", 1))
