@@ -35,7 +35,7 @@ from streams.replay.files import (
     source_name,
     told_before,
 )
-from streams.replay.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows
+from streams.replay.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows, is_log_record
 from streams.replay.options import FileOptions, Window, column_option
 from streams.replay.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
 from streams.replay.source import BadRecord, Numbered, OnBad
@@ -254,7 +254,7 @@ class MentionFiles:
             number += 1
             record: LogEntry | BadRow | None = rows.quick(data, number)
             if not checked:
-                checked = self._check_line(path, line, data)
+                checked = is_log_record(data) or self._check_line(path, line, data)
             if record is None:
                 try:
                     record = rows.from_line(data, number, default_source=name)

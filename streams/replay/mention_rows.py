@@ -44,6 +44,11 @@ _RECORD_TYPES = ("mention", "progress", "seed")
 _RECORD_START = b'{"type":"'
 
 
+def is_log_record(line: bytes) -> bool:
+    """Whether a line is a record as `squall.mentions` holds it, which brings all fields or is refused by itself."""
+    return line.startswith(_RECORD_START)
+
+
 class _Scored(msgspec.Struct, forbid_unknown_fields=True):
     """A line as it mostly is; another field might be a synonym of one of these, so it goes the long way."""
 
@@ -120,7 +125,7 @@ class MentionRows:
         """
         if self._columns:
             return None
-        if line.startswith(_RECORD_START):
+        if is_log_record(line):
             try:
                 return decode_mention(line)
             except RecordError:
