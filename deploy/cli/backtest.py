@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,15 @@ from rich.console import Console
 from deploy.cli.differences import write_difference
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
+from deploy.cli.scored_history import score_history
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
 from streams.errors import InputError
 from streams.replay.backtest import Bounds, Scored, backtest, broken
 from streams.replay.comparison import Comparison
-from streams.replay.execute import Request
+from streams.replay.execute import Request, warm_up_words
 from streams.replay.finish import Rescored
-from streams.replay.open_source import open_mentions, open_messages
+from streams.replay.open_source import open_mentions
 from streams.replay.options import Window
 from streams.replay.plan import Plan, RulesRead
 from streams.replay.results import DEAD_LETTERS
@@ -132,45 +132,29 @@ def _mentions(
             request.texts, current, options=request.files, window=window, trust_stories=request.trust_stories
         )
         return mentions, None
-    # Only here: the classifier takes seconds to import.
-    from models.files import read_manifest
-    from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
-    from streams.replay.segments import RescoreCounters
-
-    window = Window(since=request.since, until=request.report_until)
-    messages = open_messages(request.texts, current, options=request.files, window=window)
-    model = find_model(request.model, current)
-    scorer = read_manifest(model).model
-    display.begin("scoring", messages.total)
-
-    def on_progress(progress: RescoreProgress) -> None:
-        display.update(progress.messages, progress.total)
-
-    counters = RescoreCounters()
-    path = rescore(
-        messages,
-        settings=current,
-        model=model,
-        folder=scratch,
+    found = score_history(
+        current,
+        request.texts,
+        files=request.files,
+        window=Window(since=request.since, until=request.report_until),
+        model=request.model,
         workers=request.workers,
-        on_progress=on_progress,
+        scratch=scratch,
+        display=display,
         on_bad=bad,
-        counters=counters,
     )
-    require_mentions(messages.facts.text, counters)
-    counts: dict[str, Any] = msgspec.structs.asdict(counters)
+    counts: dict[str, Any] = msgspec.structs.asdict(found.counters)
     refused = counts.pop("refused")
-    files = (path, path.with_name(DEAD_LETTERS))
-    scored = Scored(messages.facts, f"{scorer.name}@{scorer.version}", files, Rescored(counts, refused))
-    return open_mentions([str(path)], current), scored
+    files = (found.mentions, found.mentions.with_name(DEAD_LETTERS))
+    scorer = f"{found.scorer.name}@{found.scorer.version}"
+    scored = Scored(found.facts, scorer, files, Rescored(counts, refused))
+    return open_mentions([str(found.mentions)], current), scored
 
 
 def _plan(current: Settings, request: Request, scored: Scored | None) -> Plan:
     remarks: dict[str, Any] = {"trust_stories": request.trust_stories} if scored is None else {"model": scored.model}
     if request.report_from is not None:
-        days = request.warm_up  # in the words of `squall replay`, so that the two can be compared
-        remarks["warm_up"] = "all" if days is None else f"{days / timedelta(days=1):g}d"
+        remarks["warm_up"] = warm_up_words(request.warm_up)
     return Plan(
         rules=request.rules,
         options=monitor_options(current),

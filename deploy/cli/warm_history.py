@@ -7,13 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from deploy.cli.replay_progress import RunDisplay
+from deploy.cli.scored_history import score_history
 from deploy.cli.warm_heard import Heard
 from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.monitor import RuleSet
 from streams.records import Seed
 from streams.replay.lessons import learn, run_identity, seed_of
-from streams.replay.open_source import open_mentions, open_messages
+from streams.replay.open_source import open_mentions
 from streams.replay.options import FileOptions, Window
 from streams.replay.run import RunProgress
 from streams.replay.source import MentionSource, OnBad
@@ -124,30 +125,16 @@ def _mentions(current: Settings, history: History, scratch: Path, display: RunDi
 
 
 def _scored(current: Settings, history: History, scratch: Path, display: RunDisplay, on_bad: OnBad) -> _Opened:
-    # Only here: the classifier takes seconds to import.
-    from models.files import read_manifest
-    from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
-    from streams.replay.segments import RescoreCounters
-
-    messages = open_messages(history.texts, current, options=history.files, window=history.window)
-    model = find_model(history.model, current)
-    scorer = read_manifest(model).model
-    display.begin("scoring", messages.total)
-
-    def on_progress(progress: RescoreProgress) -> None:
-        display.update(progress.messages, progress.total)
-
-    counters = RescoreCounters()
-    path = rescore(
-        messages,
-        settings=current,
-        model=model,
-        folder=scratch,
+    found = score_history(
+        current,
+        history.texts,
+        files=history.files,
+        window=history.window,
+        model=history.model,
         workers=history.workers,
-        on_progress=on_progress,
+        scratch=scratch,
+        display=display,
         on_bad=on_bad,
-        counters=counters,
     )
-    require_mentions(messages.facts.text, counters)
-    return open_mentions([str(path)], current), f"{messages.facts.identity} {scorer.name}@{scorer.version}"
+    scorer = f"{found.scorer.name}@{found.scorer.version}"
+    return open_mentions([str(found.mentions)], current), f"{found.facts.identity} {scorer}"

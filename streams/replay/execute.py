@@ -238,9 +238,14 @@ def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: J
     return plan, source.facts, open_mentions([str(mentions)], settings), scored
 
 
+def warm_up_words(span: timedelta | None) -> str:
+    """Return a warm-up as a run's options name it, and as --warm-up takes it; None is all that there is."""
+    return "all" if span is None else f"{span // timedelta(hours=1)}h"
+
+
 def _plan(request: Request, settings: Settings, mode: Mode, remarks: dict[str, Any]) -> Plan:
     if request.report_from is not None:
-        remarks["warm_up"] = "all" if request.warm_up is None else f"{request.warm_up // timedelta(hours=1)}h"
+        remarks["warm_up"] = warm_up_words(request.warm_up)
     files = request.files
     for name in ("columns", "default_source", "assume_utc", "sort"):
         if getattr(files, name):
