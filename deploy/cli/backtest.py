@@ -19,16 +19,16 @@ from deploy.cli.scored_history import score_history
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
 from streams.errors import InputError
-from streams.replay.backtest import Bounds, Scored, backtest, broken
-from streams.replay.comparison import Comparison
+from streams.replay.differences.backtest import Bounds, Scored, backtest, broken
+from streams.replay.differences.comparison import Comparison
 from streams.replay.execute import Request, warm_up_words
 from streams.replay.finish import Rescored
-from streams.replay.open_source import open_mentions
-from streams.replay.options import Window
 from streams.replay.plan import Plan, RulesRead
 from streams.replay.results import DEAD_LETTERS
 from streams.replay.run import RunProgress
-from streams.replay.source import MentionSource
+from streams.replay.sources.open_source import open_mentions
+from streams.replay.sources.options import Window
+from streams.replay.sources.source import MentionSource
 from streams.replay.workdir import WorkFolder
 
 DIFFERENCE_JSON = "difference.json"

@@ -9,7 +9,7 @@ import typer
 
 def named_columns(given: Sequence[str]) -> dict[str, str]:
     """Return field -> column of texts such as `text=body`; a field that does not exist, or comes twice, is refused."""
-    from streams.replay.options import FIELDS
+    from streams.replay.sources.options import FIELDS
 
     found: dict[str, str] = {}
     for text in given:

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from streams.deliver.words import clean, plural
 from streams.errors import InputError
-from streams.replay.comparison import Comparison
-from streams.replay.difference_markdown import as_markdown
-from streams.replay.difference_words import (
+from streams.replay.differences.comparison import Comparison
+from streams.replay.differences.difference_markdown import as_markdown
+from streams.replay.differences.difference_words import (
     KINDS,
     Line,
     a_day,

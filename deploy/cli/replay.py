@@ -21,11 +21,11 @@ from streams.records import Alert
 from streams.replay.compare import compare_alerts
 from streams.replay.execute import Request, Watch, begin_reading, execute
 from streams.replay.log import read_alerts
-from streams.replay.options import FileOptions, Window
 from streams.replay.pace import paced, parse_speed
 from streams.replay.plan import read_rules
+from streams.replay.rehearsals.to_kafka import Play
 from streams.replay.results import RunResult
-from streams.replay.to_kafka import Play
+from streams.replay.sources.options import FileOptions, Window
 from streams.replay.workdir import WorkFolder
 
 _FILES = "Reading files"
@@ -258,7 +258,7 @@ def _compare(texts: tuple[str, ...]) -> NoReturn:
         raise typer.BadParameter(msg, param_hint="--compare")
     # Only here: matching the alerts of two runs takes scipy, which a replay has no use for.
     from deploy.cli.differences import show_difference
-    from streams.replay.comparison import compare_folders
+    from streams.replay.differences.comparison import compare_folders
 
     comparison = compare_folders(Path(texts[0]), Path(texts[1]))
     show_difference(comparison, out())

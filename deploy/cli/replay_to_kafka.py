@@ -15,8 +15,8 @@ from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
 from streams.config import Settings
 from streams.deliver.words import plural
-from streams.replay.rehearsal import rehearsal_settings
-from streams.replay.to_kafka import Play, Played, PlayWatch, check_play, play_to_kafka
+from streams.replay.rehearsals.rehearsal import rehearsal_settings
+from streams.replay.rehearsals.to_kafka import Play, Played, PlayWatch, check_play, play_to_kafka
 
 
 def run_play(play: Play, current: Settings) -> Played:
@@ -27,7 +27,7 @@ def run_play(play: Play, current: Settings) -> Played:
         current: the live configuration.
 
     Raises:
-        SquallError: see `streams.replay.to_kafka.play_to_kafka`.
+        SquallError: see `streams.replay.rehearsals.to_kafka.play_to_kafka`.
         KeyboardInterrupt: it was stopped; how far it came has been told.
     """
     console = err()

@@ -17,7 +17,7 @@ from streams.deliver.sinks import DELIVERED_STATES
 from streams.deliver.words import plural, span
 from streams.records import Alert, Severity
 from streams.replay.results import REPORT, RUN, RunResult, Summary
-from streams.replay.source import BadRecord
+from streams.replay.sources.source import BadRecord
 
 SHOWN_BAD = 20
 """Bad rows told one by one; a file of the wrong shape has millions."""

@@ -14,11 +14,11 @@ from deploy.cli.frame import err, out, settings
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
 from streams.monitor import load_rules
-from streams.replay.rule_words import rule_sentence
+from streams.replay.differences.rule_words import rule_sentence
 
 if TYPE_CHECKING:
-    from streams.replay.backtest import Bounds
-    from streams.replay.comparison import Comparison
+    from streams.replay.differences.backtest import Bounds
+    from streams.replay.differences.comparison import Comparison
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -143,10 +143,10 @@ def backtest(
     """
     from deploy.cli.backtest import Trial, run_backtest
     from deploy.cli.differences import require_writable, show_difference, takes_output, write_difference
-    from streams.replay.backtest import Bounds, broken
+    from streams.replay.differences.backtest import Bounds, broken
     from streams.replay.execute import Request
-    from streams.replay.options import FileOptions
     from streams.replay.plan import read_rules
+    from streams.replay.sources.options import FileOptions
 
     begin, end = moment(since, "--from"), moment(until, "--to")
     if begin is not None and end is not None and end < begin:

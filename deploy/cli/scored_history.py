@@ -9,10 +9,10 @@ from pathlib import Path
 from deploy.cli.replay_progress import RunDisplay
 from models.prediction import ModelId
 from streams.config import Settings
-from streams.replay.open_source import open_messages
-from streams.replay.options import FileOptions, Window
-from streams.replay.segments import RescoreCounters
-from streams.replay.source import OnBad, SourceFacts
+from streams.replay.rescoring.segments import RescoreCounters
+from streams.replay.sources.open_source import open_messages
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import OnBad, SourceFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ def score_history(
     """
     # Only here: the classifier takes seconds to import.
     from models.files import read_manifest
-    from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
+    from streams.replay.rescoring.models_known import find_model
+    from streams.replay.rescoring.rescore import RescoreProgress, require_mentions, rescore
 
     messages = open_messages(texts, current, options=files, window=window)
     chosen = find_model(model, current)

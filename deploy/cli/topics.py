@@ -55,7 +55,7 @@ def remove(
 
     The live ones are refused, and so are any that were not made for a rehearsal. Stop the rehearsal's worker first.
     """
-    from streams.replay.rehearsal import rehearsal_topics, remove_topics
+    from streams.replay.rehearsals.rehearsal import rehearsal_topics, remove_topics
 
     current, console = settings(), out()
     names = rehearsal_topics(current, prefix)

@@ -18,9 +18,9 @@ from deploy.cli.warm_history import History, Learned, learn_history
 from deploy.cli.warm_words import print_proposals
 from streams.assembly import entity_table
 from streams.config import Settings
-from streams.replay.options import FileOptions, Window
 from streams.replay.plan import read_rules
-from streams.replay.warm import Proposal, propose, read_live, require_past, send_seeds
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.warming.warm import Proposal, propose, read_live, require_past, send_seeds
 from streams.topics import require_topics
 
 _READING = "Reading the source"

@@ -10,7 +10,7 @@ from datetime import datetime
 from streams.deliver.words import clean, plural
 from streams.errors import InputError
 from streams.records import Mention
-from streams.replay.source import MentionSource, Numbered, OnBad, SourceFacts
+from streams.replay.sources.source import MentionSource, Numbered, OnBad, SourceFacts
 
 COMPANIES_TOLD = 8
 """Companies that an error names, those with the most mentions."""
@@ -45,7 +45,7 @@ class Heard:
         return self._source.total
 
     def records(self, partition: int, *, after: int = -1, on_bad: OnBad) -> Iterator[Numbered]:
-        """Yield the source's records; see `streams.replay.source.MentionSource`."""
+        """Yield the source's records; see `streams.replay.sources.source.MentionSource`."""
         for numbered in self._source.records(partition, after=after, on_bad=on_bad):
             record = numbered.record
             if isinstance(record, Mention):

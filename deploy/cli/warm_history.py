@@ -13,11 +13,11 @@ from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.monitor import RuleSet
 from streams.records import Seed
-from streams.replay.lessons import learn, run_identity, seed_of
-from streams.replay.open_source import open_mentions
-from streams.replay.options import FileOptions, Window
 from streams.replay.run import RunProgress
-from streams.replay.source import MentionSource, OnBad
+from streams.replay.sources.open_source import open_mentions
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import MentionSource, OnBad
+from streams.replay.warming.lessons import learn, run_identity, seed_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class History:
     """What is to be learned from.
 
     Attributes:
-        texts: the sources, as they were named; see `streams.replay.spec`.
+        texts: the sources, as they were named; see `streams.replay.sources.spec`.
         window: which part of them.
         files: how files are read.
         as_scored: the sources hold mentions with their scores; otherwise messages that are scored now.

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.deliver.words import plural
-from streams.replay.warm import STATUSES, Proposal, Status
+from streams.replay.warming.warm import STATUSES, Proposal, Status
 
 SHOWN = 40
 """Rows of the table; those that are not overwritten come first."""

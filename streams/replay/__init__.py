@@ -7,7 +7,7 @@ Faust and no consumer group, and its alerts are the same bytes.
 from streams.replay.compare import Difference, compare_alerts
 from streams.replay.core import LogRecord, replay_partition
 from streams.replay.log import read_alerts, read_topic
-from streams.replay.partitioner import partition_of
+from streams.replay.sources.partitioner import partition_of
 
 __all__ = [
     "Difference",

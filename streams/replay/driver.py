@@ -26,7 +26,7 @@ from streams.records import (
     encode,
 )
 from streams.replay.core import LogRecord
-from streams.replay.partitioner import partition_of
+from streams.replay.sources.partitioner import partition_of
 from streams.scoring import FeedClock, RawRecord
 from streams.scoring.build import make_stage
 

@@ -16,14 +16,14 @@ from streams.config import Settings
 from streams.errors import InputError, ReplayError
 from streams.replay.finish import Rescored, finish
 from streams.replay.journal import Journal
-from streams.replay.open_source import open_mentions, open_messages
-from streams.replay.options import FileOptions, Window
-from streams.replay.partitioner import partition_of
 from streams.replay.plan import Mode, Plan, RulesRead
-from streams.replay.refusals import NothingScored
+from streams.replay.rescoring.refusals import NothingScored
 from streams.replay.results import DEAD_LETTERS, RunResult
 from streams.replay.run import RunProgress, run_monitor
-from streams.replay.source import BadRecord, MentionSource, MessageSource, Numbered, OnBad, SourceFacts
+from streams.replay.sources.open_source import open_mentions, open_messages
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.partitioner import partition_of
+from streams.replay.sources.source import BadRecord, MentionSource, MessageSource, Numbered, OnBad, SourceFacts
 from streams.replay.workdir import WorkFolder
 
 WARM_UP = timedelta(days=30)
@@ -50,7 +50,7 @@ class Request:
     """A replay, as it is asked for.
 
     Attributes:
-        texts: the sources, as they were named; see `streams.replay.spec`.
+        texts: the sources, as they were named; see `streams.replay.sources.spec`.
         rules: the rules to apply.
         as_scored: the source holds mentions with their scores; otherwise messages that are scored now.
         report_from: first event time of a transition that is reported, UTC.
@@ -200,9 +200,9 @@ def _as_scored(request: Request, settings: Settings, work: WorkFolder, journal: 
 def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: Journal, watch: Watch) -> _Prepared:
     # Only here: the classifier takes seconds to import, and memory that a replay of scores has no use for.
     from models.files import read_manifest
-    from streams.replay.models_known import find_model
-    from streams.replay.rescore import RescoreProgress, require_mentions, rescore
-    from streams.replay.segments import RescoreCounters
+    from streams.replay.rescoring.models_known import find_model
+    from streams.replay.rescoring.rescore import RescoreProgress, require_mentions, rescore
+    from streams.replay.rescoring.segments import RescoreCounters
 
     source: MessageSource = open_messages(
         request.texts,

@@ -31,7 +31,7 @@ from streams.replay.results import (
     Versions,
     load_run,
 )
-from streams.replay.source import SourceFacts
+from streams.replay.sources.source import SourceFacts
 from streams.replay.timeline import TimelineRow
 from streams.replay.workdir import WorkFolder
 

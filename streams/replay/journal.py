@@ -19,7 +19,7 @@ from streams.errors import ReplayError
 from streams.monitor.bins import to_ms
 from streams.records import Alert, Severity
 from streams.replay.results import alert_line
-from streams.replay.source import SourceFacts
+from streams.replay.sources.source import SourceFacts
 from streams.replay.timeline import TimelineRow
 
 FORMAT = 1

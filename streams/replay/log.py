@@ -10,7 +10,7 @@ from typing import Any
 from streams.config import Settings
 from streams.errors import RecordError
 from streams.records import Alert, decode_alert
-from streams.replay.topic_reader import TopicReader, partitions_of, topic_consumer, whole
+from streams.replay.sources.topic_reader import TopicReader, partitions_of, topic_consumer, whole
 from streams.topics import require_topics
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from streams.errors import RuleError
 from streams.monitor import MonitorOptions, RuleSet
 from streams.monitor.rules import parse_rules
 from streams.replay.results import FORMAT
-from streams.replay.source import SourceFacts
+from streams.replay.sources.source import SourceFacts
 
 Mode = Literal["as-scored", "rescored"]
 

@@ -41,7 +41,7 @@ _TICKER = "ticker"
 
 
 class SourceSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """What went in; see `streams.replay.source.SourceFacts`."""
+    """What went in; see `streams.replay.sources.source.SourceFacts`."""
 
     kind: str
     """`files` or `kafka`."""

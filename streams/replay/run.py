@@ -14,7 +14,7 @@ from streams.monitor.partition import Changes
 from streams.records import Alert, Mention
 from streams.replay.core import time_alone
 from streams.replay.journal import Journal, Position
-from streams.replay.source import BadRecord, MentionSource, OnBad
+from streams.replay.sources.source import BadRecord, MentionSource, OnBad
 from streams.replay.timeline import Timeline
 
 SAVE_EVERY = 20_000

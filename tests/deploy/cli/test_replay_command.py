@@ -24,7 +24,7 @@ from streams.replay import execute
 from streams.replay.pace import paced
 from streams.replay.results import load_run
 from streams.replay.run import run_monitor
-from streams.replay.source import BadRecord
+from streams.replay.sources.source import BadRecord
 from tests.streams.replay.replay_log import BAD, QUIET, SURGE
 from tests.streams.replay.replay_source import write_mentions
 

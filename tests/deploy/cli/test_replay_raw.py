@@ -75,7 +75,7 @@ def test_raw_messages_are_scored_and_watched_and_the_mentions_are_kept(
     assert not (place / "run").exists()
 
     # Stopped after the scoring, the same command goes on from there.
-    monkeypatch.setattr("streams.replay.rescore.ScoringPool", _refuse)
+    monkeypatch.setattr("streams.replay.rescoring.rescore.ScoringPool", _refuse)
     shown = squall(*replay)
     assert shown.exit_code == 1, "there was a bad row"
     found = load_run(place / "run")

@@ -14,7 +14,7 @@ from deploy.cli import frame, replay_to_kafka
 from deploy.cli.replay import replay
 from streams.config import Settings
 from streams.errors import InputError
-from streams.replay.to_kafka import Play, PlayWatch
+from streams.replay.rehearsals.to_kafka import Play, PlayWatch
 
 
 def run(*arguments: str) -> Result:

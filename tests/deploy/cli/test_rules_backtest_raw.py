@@ -62,11 +62,11 @@ def test_raw_messages_are_scored_once_for_both_rule_sets(place: Path, monkeypatc
     arguments = ["rules", "backtest", "messages.csv", "--rules", "new.yaml", "--against", "old.yaml"]
     keeping = [*arguments, "--out", "kept", "--workers", "1"]
     with monkeypatch.context() as stopped:
-        stopped.setattr("streams.replay.backtest.run_monitor", _interrupt)
+        stopped.setattr("streams.replay.differences.backtest.run_monitor", _interrupt)
         assert CliRunner().invoke(app, keeping).exit_code == 130
     assert not (place / "kept").exists()
     # Stopped after the scoring, the same command goes on from there.
-    monkeypatch.setattr("streams.replay.rescore.ScoringPool", _refuse)
+    monkeypatch.setattr("streams.replay.rescoring.rescore.ScoringPool", _refuse)
     shown = CliRunner().invoke(app, keeping, env={"COLUMNS": "160"})
     assert shown.exit_code == 0, shown.output
     assert "1 added, 0 removed" in shown.stdout

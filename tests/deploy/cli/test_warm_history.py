@@ -21,8 +21,8 @@ from deploy.cli.warm_words import print_proposals
 from streams.config import Settings
 from streams.errors import InputError
 from streams.records import Mention
-from streams.replay.lessons import learn
-from streams.replay.warm import propose
+from streams.replay.warming.lessons import learn
+from streams.replay.warming.warm import propose
 from tests.streams.monitor.invented import START, eager_rules, mention
 from tests.streams.replay.test_warm import MINUTE, OPTIONS, Source, lived, quiet, seeds
 

@@ -13,7 +13,7 @@ from models.testing import FakeClassifier
 from streams.config import Settings
 from streams.errors import InputError
 from streams.records import FEED_MARK_KEY, FeedMark, Message, encode
-from streams.replay.source import BadRecord, OnBad, SourceFacts
+from streams.replay.sources.source import BadRecord, OnBad, SourceFacts
 from streams.scoring import RawRecord
 from streams.scoring.stage import score_texts
 

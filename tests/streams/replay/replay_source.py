@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from streams.records import Mention, Progress, encode
-from streams.replay.source import BadRecord, Numbered, OnBad, SourceFacts
+from streams.replay.sources.source import BadRecord, Numbered, OnBad, SourceFacts
 from tests.streams.replay.replay_log import story
 
 LATENESS = timedelta(seconds=120)

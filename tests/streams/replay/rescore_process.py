@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from streams.replay.rescore import RescoreProgress, rescore
+from streams.replay.rescoring.rescore import RescoreProgress, rescore
 from tests.streams.replay.invented_messages import Listed, invented_settings, message
 
 MESSAGES = 200

@@ -12,12 +12,12 @@ from streams.errors import InputError
 from streams.monitor import MonitorOptions
 from streams.monitor.rules import parse_rules
 from streams.records import Mention, Progress
-from streams.replay.backtest import Bounds, backtest, broken
-from streams.replay.comparison import Comparison, compare_folders
+from streams.replay.differences.backtest import Bounds, backtest, broken
+from streams.replay.differences.comparison import Comparison, compare_folders
 from streams.replay.plan import Plan, RulesRead
 from streams.replay.results import load_run
 from streams.replay.run import RunProgress
-from streams.replay.source import BadRecord, Numbered, OnBad, SourceFacts
+from streams.replay.sources.source import BadRecord, Numbered, OnBad, SourceFacts
 from tests.streams.replay.replay_log import BAD, END, START, SURGE, story
 
 SURGE_RULE = """

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from streams.errors import InputError
-from streams.replay.comparison import Fact, compare_folders
-from streams.replay.difference_markdown import MOST_LINES, as_markdown
-from streams.replay.difference_words import a_day, as_json, counts, headline, lines
+from streams.replay.differences.comparison import Fact, compare_folders
+from streams.replay.differences.difference_markdown import MOST_LINES, as_markdown
+from streams.replay.differences.difference_words import a_day, as_json, counts, headline, lines
 from tests.streams.replay.invented_alerts import incident, minutes
 from tests.streams.replay.invented_runs import RULES, run_folder
 

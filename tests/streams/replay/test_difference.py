@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from streams.records import Alert
-from streams.replay.difference import RunDifference, compare_runs
-from streams.replay.episodes import episodes, per_day
+from streams.replay.differences.difference import RunDifference, compare_runs
+from streams.replay.differences.episodes import episodes, per_day
 from tests.streams.replay.invented_alerts import incident, minutes
 
 

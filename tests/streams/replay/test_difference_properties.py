@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.records import Alert
-from streams.replay.difference import Pair, RunDifference, compare_runs
-from streams.replay.episodes import Episode, episodes
+from streams.replay.differences.difference import Pair, RunDifference, compare_runs
+from streams.replay.differences.episodes import Episode, episodes
 from tests.streams.replay.invented_alerts import incident
 
 

@@ -13,7 +13,7 @@ from streams.errors import ReplayError, RuleError
 from streams.monitor import MonitorOptions
 from streams.replay.journal import Journal, Position, Tally
 from streams.replay.plan import Plan, read_rules
-from streams.replay.source import SourceFacts
+from streams.replay.sources.source import SourceFacts
 from streams.replay.timeline import TimelineRow
 
 FACTS = SourceFacts("files", "a.csv", ({"name": "a.csv", "bytes": 3},), "0123456789abcdef")

@@ -13,11 +13,11 @@ from kafka.admin import KafkaAdminClient
 from streams.config import Settings
 from streams.errors import BrokerError, InputError, TopicError
 from streams.records import FEED_MARK_KEY, FeedMark, Mention, Message, ModelVersion, Origin, Progress, encode
-from streams.replay import topic_reader
-from streams.replay.kafka_source import KafkaMentions, KafkaMessages
-from streams.replay.open_source import open_mentions, open_messages
-from streams.replay.options import Window
-from streams.replay.source import BadRecord, MentionSource, MessageSource, Numbered
+from streams.replay.sources import topic_reader
+from streams.replay.sources.kafka_source import KafkaMentions, KafkaMessages
+from streams.replay.sources.open_source import open_mentions, open_messages
+from streams.replay.sources.options import Window
+from streams.replay.sources.source import BadRecord, MentionSource, MessageSource, Numbered
 from streams.scoring import RawRecord
 from streams.topics import admin_client
 

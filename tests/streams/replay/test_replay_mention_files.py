@@ -20,10 +20,10 @@ from streams.config import Settings
 from streams.errors import InputError
 from streams.ingest.decode import Limits
 from streams.records import Mention, Origin, Progress, Seed, SeededBaseline, encode
-from streams.replay.mention_rows import BadRow, MentionRows
-from streams.replay.open_source import open_mentions
-from streams.replay.options import FileOptions, Window
-from streams.replay.source import BadRecord, MentionSource, Numbered
+from streams.replay.sources.mention_rows import BadRow, MentionRows
+from streams.replay.sources.open_source import open_mentions
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import BadRecord, MentionSource, Numbered
 
 AT = datetime(2026, 3, 2, 14, tzinfo=UTC)
 CONFIG = Settings()

@@ -17,10 +17,10 @@ from streams.config import Settings
 from streams.errors import InputError
 from streams.ingest.decode import Decoder, Limits
 from streams.records import Message, Progress, encode
-from streams.replay.files import estimated_total
-from streams.replay.open_source import open_messages
-from streams.replay.options import FileOptions, Window
-from streams.replay.source import BadRecord, MessageSource
+from streams.replay.sources.files import estimated_total
+from streams.replay.sources.open_source import open_messages
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import BadRecord, MessageSource
 from streams.scoring import RawRecord
 
 AT = datetime(2026, 3, 2, 14, tzinfo=UTC)

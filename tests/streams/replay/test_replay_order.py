@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.errors import InputError
-from streams.replay.options import FileOptions
-from streams.replay.order import TimeOrder, sort_folder, sorted_by_time
+from streams.replay.sources.options import FileOptions
+from streams.replay.sources.order import TimeOrder, sort_folder, sorted_by_time
 
 AT = datetime(2026, 3, 2, 14, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from streams.records import Alert, Mention, encode
 from streams.replay.journal import Journal
 from streams.replay.results import alert_from_line
 from streams.replay.run import RunProgress, run_monitor
-from streams.replay.source import BadRecord
+from streams.replay.sources.source import BadRecord
 from tests.streams.replay.replay_log import BAD, QUIET, SURGE, story
 from tests.streams.replay.replay_source import BrokenError, ListSource, one_partition
 

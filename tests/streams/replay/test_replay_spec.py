@@ -10,9 +10,9 @@ import pytest
 
 from streams.config import Settings
 from streams.errors import InputError
-from streams.replay.kafka_source import no_topic
-from streams.replay.open_source import open_messages
-from streams.replay.spec import FileSpec, KafkaSpec, parse_sources
+from streams.replay.sources.kafka_source import no_topic
+from streams.replay.sources.open_source import open_messages
+from streams.replay.sources.spec import FileSpec, KafkaSpec, parse_sources
 
 
 def complaint(*texts: str) -> str:

@@ -21,10 +21,10 @@ from streams.errors import InputError, ReplayError
 from streams.ingest.language import LanguageDetector
 from streams.monitor.clock import ClockState, observe
 from streams.records import Mention, Progress, decode_mention
-from streams.replay import rescore as module
-from streams.replay.rescore import RescoreProgress, rescore
-from streams.replay.segments import RescoreCounters
-from streams.replay.source import BadRecord
+from streams.replay.rescoring import rescore as module
+from streams.replay.rescoring.rescore import RescoreProgress, rescore
+from streams.replay.rescoring.segments import RescoreCounters
+from streams.replay.sources.source import BadRecord
 from tests.models.tiny_model import write_tiny_model
 from tests.streams.replay.invented_messages import (
     START,

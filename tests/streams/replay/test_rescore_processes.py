@@ -18,7 +18,7 @@ import pytest
 from models.errors import DeviceError
 from models.files import CONFIG, write_manifest
 from streams.errors import ReplayError
-from streams.replay.scoring_pool import ScoringPool
+from streams.replay.rescoring.scoring_pool import ScoringPool
 from tests.models.tiny_model import write_tiny_model
 from tests.streams.replay.rescore_process import MESSAGES, run
 

@@ -6,7 +6,7 @@ import yaml
 
 from streams.monitor import default_rules
 from streams.monitor.rules import parse_rules
-from streams.replay.rule_words import rule_sentence
+from streams.replay.differences.rule_words import rule_sentence
 
 
 def sentence(**keys: object) -> str:

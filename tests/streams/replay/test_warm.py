@@ -15,10 +15,10 @@ from streams.monitor import MonitorOptions, PartitionMonitor
 from streams.monitor.bins import from_ms, to_ms
 from streams.monitor.state import EntityState
 from streams.records import Seed, decode_mention, encode
-from streams.replay.lessons import Lesson, learn, run_identity, seed_of
-from streams.replay.partitioner import partition_of
-from streams.replay.source import Numbered, OnBad, SourceFacts
-from streams.replay.warm import Proposal, propose, require_past, send_seeds
+from streams.replay.sources.partitioner import partition_of
+from streams.replay.sources.source import Numbered, OnBad, SourceFacts
+from streams.replay.warming.lessons import Lesson, learn, run_identity, seed_of
+from streams.replay.warming.warm import Proposal, propose, require_past, send_seeds
 from tests.streams.monitor.invented import START, Record, eager_rules, ended, heard, mention, monitor
 
 MINUTE = timedelta(minutes=1)

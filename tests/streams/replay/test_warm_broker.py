@@ -22,7 +22,7 @@ from streams.monitor import default_rules
 from streams.monitor.baseline import BaselineState, share
 from streams.records import Alert, Mention, Seed, decode_alert, decode_mention, encode
 from streams.replay import partition_of
-from streams.replay.warm import read_live
+from streams.replay.warming.warm import read_live
 from tests.streams.app.harness import WorkerProcess, end_of, records_of, until
 from tests.streams.monitor.invented import START, ended, heard, mention
 

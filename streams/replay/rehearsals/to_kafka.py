@@ -23,12 +23,12 @@ from streams.ingest.producer import DELIVERY_TIMEOUT_S, Delivery, Producer, epoc
 from streams.ingest.publish import LONGEST_WAIT_S, MAX_IN_FLIGHT, Publisher
 from streams.monitor.bins import BIN_MS
 from streams.records import FEED_MARK_KEY, LogEntry, Mention, Message, decode_message, encode
-from streams.replay.lanes import Due, keep_apart, spread
-from streams.replay.open_source import open_mentions, open_messages
-from streams.replay.options import FileOptions, Window
-from streams.replay.rehearsal import make_topics, rehearsal_design, rehearsal_settings
-from streams.replay.source import BadRecord, MentionSource, MessageSource, OnBad
-from streams.replay.spec import FileSpec, KafkaSpec, parse_sources
+from streams.replay.rehearsals.lanes import Due, keep_apart, spread
+from streams.replay.rehearsals.rehearsal import make_topics, rehearsal_design, rehearsal_settings
+from streams.replay.sources.open_source import open_mentions, open_messages
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import BadRecord, MentionSource, MessageSource, OnBad
+from streams.replay.sources.spec import FileSpec, KafkaSpec, parse_sources
 
 _PROGRESS_EVERY = 200
 _T = TypeVar("_T")
@@ -39,7 +39,7 @@ class Play:
     """What is to be played, and where to.
 
     Attributes:
-        texts: the sources, as they were named; see `streams.replay.spec`.
+        texts: the sources, as they were named; see `streams.replay.sources.spec`.
         prefix: of the topics to play into.
         as_scored: the source holds mentions with their scores; otherwise messages.
         speed: 1.0 is the pace at which it happened, 60.0 an hour a minute; None as fast as possible.

@@ -17,7 +17,7 @@ from streams.ingest.decode import Limits
 from streams.ingest.readers import Row, is_json_lines, read_rows
 from streams.ingest.rows import NEEDED, SYNONYMS, check_columns, message_from_row, parse_time
 from streams.records import encode
-from streams.replay.files import (
+from streams.replay.sources.files import (
     Tally,
     check_first,
     describe_files,
@@ -25,11 +25,11 @@ from streams.replay.files import (
     source_name,
     told_before,
 )
-from streams.replay.mention_rows import MENTION_SYNONYMS
-from streams.replay.options import FileOptions, Window, column_option
-from streams.replay.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
-from streams.replay.source import BadRecord, OnBad
-from streams.replay.spec import FileSpec
+from streams.replay.sources.mention_rows import MENTION_SYNONYMS
+from streams.replay.sources.options import FileOptions, Window, column_option
+from streams.replay.sources.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
+from streams.replay.sources.source import BadRecord, OnBad
+from streams.replay.sources.spec import FileSpec
 from streams.scoring import RawRecord
 
 _SCORED_TYPES = ("mention", "progress")
@@ -75,7 +75,7 @@ class MessageFiles:
         self.total = estimated_total(spec.paths)
 
     def records(self, *, skip: int = 0, on_bad: OnBad) -> Iterator[RawRecord]:
-        """Yield the records after the first `skip`; see `streams.replay.source.MessageSource`.
+        """Yield the records after the first `skip`; see `streams.replay.sources.source.MessageSource`.
 
         A bad row is told before the first record after it is yielded, and again only to a reading that skips none of
         the records after it. When rows are sorted, all bad ones are told before the first record.

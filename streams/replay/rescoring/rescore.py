@@ -28,10 +28,10 @@ from streams import __version__
 from streams.config import Settings
 from streams.errors import InputError
 from streams.records import Mention, Progress, encode
-from streams.replay.refusals import NothingScored, Place, Refused
-from streams.replay.scoring_pool import Answers, ScoringPool, default_workers
-from streams.replay.segments import RescoreCounters, SegmentState, SegmentStore
-from streams.replay.source import BadRecord, MessageSource, OnBad, SourceFacts
+from streams.replay.rescoring.refusals import NothingScored, Place, Refused
+from streams.replay.rescoring.scoring_pool import Answers, ScoringPool, default_workers
+from streams.replay.rescoring.segments import RescoreCounters, SegmentState, SegmentStore
+from streams.replay.sources.source import BadRecord, MessageSource, OnBad, SourceFacts
 from streams.scoring import FeedClock, Prepared, RawRecord
 from streams.scoring.build import make_stage
 from streams.scoring.feeds import ABANDONED_AFTER

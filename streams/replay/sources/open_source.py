@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from streams.config import Settings
 from streams.deliver.words import plural
-from streams.replay.kafka_source import KafkaMentions, KafkaMessages
-from streams.replay.mention_files import MentionFiles
-from streams.replay.message_files import MessageFiles
-from streams.replay.options import FileOptions, Window
-from streams.replay.source import MentionSource, MessageSource, SourceFacts
-from streams.replay.spec import FileSpec, KafkaSpec, parse_sources
+from streams.replay.sources.kafka_source import KafkaMentions, KafkaMessages
+from streams.replay.sources.mention_files import MentionFiles
+from streams.replay.sources.message_files import MessageFiles
+from streams.replay.sources.options import FileOptions, Window
+from streams.replay.sources.source import MentionSource, MessageSource, SourceFacts
+from streams.replay.sources.spec import FileSpec, KafkaSpec, parse_sources
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def open_messages(
     """Open raw messages, to be scored again.
 
     Args:
-        texts: what the user named; see `streams.replay.spec`.
+        texts: what the user named; see `streams.replay.sources.spec`.
         settings: the configuration.
         options: how files are read.
         window: which part is wanted.
@@ -58,7 +58,7 @@ def open_mentions(
     """Open mentions as they were scored.
 
     Args:
-        texts: what the user named; see `streams.replay.spec`.
+        texts: what the user named; see `streams.replay.sources.spec`.
         settings: the configuration.
         options: how files are read.
         window: which part is wanted.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from streams.deliver.words import plural
 from streams.errors import InputError
-from streams.replay.comparison import Comparison, compare_results
+from streams.replay.differences.comparison import Comparison, compare_results
 from streams.replay.finish import Rescored, finish, summarise
 from streams.replay.journal import Journal
 from streams.replay.plan import Plan
 from streams.replay.results import RunResult, alert_from_line
 from streams.replay.run import RunProgress, run_monitor
-from streams.replay.source import MentionSource, OnBad, SourceFacts
+from streams.replay.sources.source import MentionSource, OnBad, SourceFacts
 from streams.replay.workdir import WorkFolder
 
 SIDES = ("old", "new")

@@ -27,7 +27,7 @@ from streams.ingest.rows import check_columns
 from streams.monitor.bins import BIN_MS
 from streams.records import LogEntry, Mention, Origin, Progress, Seed
 from streams.replay.core import time_alone
-from streams.replay.files import (
+from streams.replay.sources.files import (
     Tally,
     check_first,
     describe_files,
@@ -35,11 +35,11 @@ from streams.replay.files import (
     source_name,
     told_before,
 )
-from streams.replay.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows, is_log_record
-from streams.replay.options import FileOptions, Window, column_option
-from streams.replay.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
-from streams.replay.source import BadRecord, Numbered, OnBad
-from streams.replay.spec import FileSpec
+from streams.replay.sources.mention_rows import MENTION_SYNONYMS, BadRow, MentionRows, is_log_record
+from streams.replay.sources.options import FileOptions, Window, column_option
+from streams.replay.sources.order import EPOCH, MICROSECOND, Keyed, TimeOrder, sort_folder, sorted_by_time
+from streams.replay.sources.source import BadRecord, Numbered, OnBad
+from streams.replay.sources.spec import FileSpec
 
 _BIN = timedelta(milliseconds=BIN_MS)
 
@@ -122,7 +122,7 @@ class MentionFiles:
         self.total = estimated_total(spec.paths)
 
     def records(self, partition: int, *, after: int = -1, on_bad: OnBad) -> Iterator[Numbered]:
-        """Yield the records with offsets above `after`; see `streams.replay.source.MentionSource`.
+        """Yield the records with offsets above `after`; see `streams.replay.sources.source.MentionSource`.
 
         A bad row is told before the first record after it is yielded, and again only to a reading that goes on at or
         before it. When rows are sorted, all bad ones are told before the first row.

@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from streams.errors import InputError
-from streams.replay.options import FileOptions
+from streams.replay.sources.options import FileOptions
 
 Keyed = tuple[int, int, bytes]
 """A time in microseconds since 1970, a number that breaks ties, and what is sorted."""

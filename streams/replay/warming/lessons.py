@@ -16,7 +16,7 @@ from streams.monitor.bins import bin_end, bin_start, from_ms, to_ms
 from streams.records import Mention, Seed, SeededBaseline
 from streams.replay.core import time_alone
 from streams.replay.run import RunProgress
-from streams.replay.source import MentionSource, OnBad
+from streams.replay.sources.source import MentionSource, OnBad
 
 _EVERY = 1_024
 """Records from one report of progress to the next; as often the monitor lets go of what it would have saved."""

@@ -18,8 +18,8 @@ import msgspec
 from streams.errors import InputError
 from streams.ingest.readers import estimated_rows, is_json_lines
 from streams.ingest.rows import check_columns
-from streams.replay.options import FIELDS, FileOptions, Window, column_option
-from streams.replay.source import BadRecord, OnBad, SourceFacts
+from streams.replay.sources.options import FIELDS, FileOptions, Window, column_option
+from streams.replay.sources.source import BadRecord, OnBad, SourceFacts
 
 _CHUNK_BYTES = 1 << 20
 _UNPACKED_BYTES = 1 << 16

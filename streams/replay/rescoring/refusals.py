@@ -6,7 +6,7 @@ import msgspec
 
 from streams.errors import InputError
 from streams.records import DeadLetter
-from streams.replay.source import SourceFacts
+from streams.replay.sources.source import SourceFacts
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):

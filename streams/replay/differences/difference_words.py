@@ -9,9 +9,9 @@ from typing import Any
 
 from streams.deliver.text import company
 from streams.deliver.words import moment, percent, plural, span
-from streams.replay.comparison import Comparison, Side
-from streams.replay.difference import Pair
-from streams.replay.episodes import Episode, PerDay
+from streams.replay.differences.comparison import Comparison, Side
+from streams.replay.differences.difference import Pair
+from streams.replay.differences.episodes import Episode, PerDay
 
 KINDS = ("added", "removed", "shifted", "changed")
 """In the order in which they are told; what is the same is only counted."""

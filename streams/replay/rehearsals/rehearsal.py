@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from streams.app.layout import state_changelog
 from streams.config import Settings, TopicSettings
 from streams.errors import InputError, TopicError
-from streams.replay.topic_reader import topic_consumer
+from streams.replay.sources.topic_reader import topic_consumer
 from streams.topics import Topic, TopicReport, admin_client, check_topics, create_topics, design
 
 OWN_TIMES = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}

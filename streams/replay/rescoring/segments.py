@@ -26,7 +26,7 @@ import msgspec
 
 from streams.errors import RecordError, ReplayError
 from streams.records import Mention, decode_mention
-from streams.replay.refusals import Refused
+from streams.replay.rescoring.refusals import Refused
 
 MENTIONS, DEAD_LETTERS, RESCORING = "mentions.jsonl.gz", "dead-letters.jsonl", "rescoring.json"
 _SEGMENTS, _IDENTITY = "segments", "identity.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streams.deliver.words import clean, plural
-from streams.replay.comparison import Comparison
-from streams.replay.difference_words import KINDS, a_day, counts, headline, lines, totals, unfired_words
+from streams.replay.differences.comparison import Comparison
+from streams.replay.differences.difference_words import KINDS, a_day, counts, headline, lines, totals, unfired_words
 
 MOST_LINES = 100
 """Episodes that are listed: GitHub takes comments of up to 65,536 characters, and nobody reads more."""

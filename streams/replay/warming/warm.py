@@ -26,8 +26,8 @@ from streams.monitor.partition import entity_of
 from streams.monitor.seeds import SeedOutcome, decide, known_until_ms
 from streams.monitor.state import EntityState, RuleState, decode_state
 from streams.records import Seed, SeededBaseline, encode
-from streams.replay.partitioner import partition_of
-from streams.replay.topic_reader import OnProgress, Span, TopicReader, topic_consumer
+from streams.replay.sources.partitioner import partition_of
+from streams.replay.sources.topic_reader import OnProgress, Span, TopicReader, topic_consumer
 from streams.topics import require_topics
 
 _DELIVERED_WITHIN_S = 120.0

@@ -16,7 +16,7 @@ from streams.errors import InputError
 from streams.monitor.bins import BIN_MS, to_ms
 from streams.records import LogEntry, Mention, Progress
 from streams.replay.core import time_alone
-from streams.replay.partitioner import partition_of
+from streams.replay.sources.partitioner import partition_of
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """The time of records that know none, where there is nothing but such records."""

@@ -20,11 +20,11 @@ from streams.config import Settings
 from streams.errors import InputError, RecordError, TopicError
 from streams.records import FEED_MARK_KEY, LogEntry, Mention, decode_mention, decode_message
 from streams.replay.core import time_alone
-from streams.replay.files import identity_of
-from streams.replay.options import Window
-from streams.replay.source import BadRecord, Numbered, OnBad, SourceFacts
-from streams.replay.spec import KafkaSpec
-from streams.replay.topic_reader import Span, TopicReader, topic_consumer, warn_of_retention
+from streams.replay.sources.files import identity_of
+from streams.replay.sources.options import Window
+from streams.replay.sources.source import BadRecord, Numbered, OnBad, SourceFacts
+from streams.replay.sources.spec import KafkaSpec
+from streams.replay.sources.topic_reader import Span, TopicReader, topic_consumer, warn_of_retention
 from streams.scoring import RawRecord
 from streams.topics import admin_client, design
 
@@ -111,7 +111,7 @@ class KafkaMentions(_Stretch):
         super().__init__(spec, settings, topic=settings.topics.mentions, kind="mentions", window=window, resume=resume)
 
     def records(self, partition: int, *, after: int = -1, on_bad: OnBad) -> Iterator[Numbered]:
-        """Yield the records of a partition with offsets above `after`; see `streams.replay.source.MentionSource`.
+        """Yield the records of a partition with offsets above `after`; see `sources.source.MentionSource`.
 
         A mention from outside the window moves the clock, as it did live, and does no more.
 
@@ -158,7 +158,7 @@ class KafkaMessages(_Stretch):
         super().__init__(spec, settings, topic=settings.topics.messages, kind="messages", window=window, resume=resume)
 
     def records(self, *, skip: int = 0, on_bad: OnBad) -> Iterator[RawRecord]:  # the protocol's
-        """Yield the records after the first `skip`; see `streams.replay.source.MessageSource`.
+        """Yield the records after the first `skip`; see `streams.replay.sources.source.MessageSource`.
 
         What is no message, and every feed mark, is handed on: it is the scoring stage that refuses and counts, as
         live. `on_bad` is never called.

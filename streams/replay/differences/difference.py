@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from streams.records import Alert
-from streams.replay.episodes import Episode, episodes
+from streams.replay.differences.episodes import Episode, episodes
 
 NEAR = timedelta(hours=6)
 """Alerts about one company this close to each other are taken as one incident: they fall within a trading day, and

@@ -1,0 +1,1 @@
+"""History played into topics of its own."""

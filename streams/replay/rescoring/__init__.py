@@ -1,0 +1,1 @@
+"""Messages scored again, on all cores, in segments that outlive a kill."""

@@ -1,0 +1,1 @@
+"""Where a replay reads from: files and Kafka, raw messages and scored mentions."""

@@ -1,0 +1,1 @@
+"""Baselines learned from history, for the live monitor."""
