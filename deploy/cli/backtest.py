@@ -16,12 +16,11 @@ from deploy.cli.differences import write_difference
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
 from deploy.cli.scored_history import score_history
-from streams.assembly import company_names, monitor_options
 from streams.config import Settings
 from streams.errors import InputError
 from streams.replay.differences.backtest import Bounds, Scored, backtest, broken
 from streams.replay.differences.comparison import Comparison
-from streams.replay.execute import Request, warm_up_words
+from streams.replay.execute import Request, of_entity, plan_of
 from streams.replay.finish import Rescored
 from streams.replay.plan import Plan, RulesRead
 from streams.replay.results import DEAD_LETTERS
@@ -45,6 +44,7 @@ class Trial:
         names: what a person calls the two.
         bounds: what the new rules may do.
         out: folder for both runs' results and their difference; None: nothing is kept.
+        fresh: forget what an unfinished backtest has left beside `out`.
     """
 
     request: Request
@@ -52,6 +52,7 @@ class Trial:
     names: tuple[str, str]
     bounds: Bounds
     out: Path | None = None
+    fresh: bool = False
 
 
 def run_backtest(current: Settings, trial: Trial, console: Console) -> Comparison:
@@ -68,7 +69,7 @@ def run_backtest(current: Settings, trial: Trial, console: Console) -> Compariso
     """
     bad = BadRows(console)
     try:
-        with _place(trial.out) as (folder, scratch), RunDisplay(console) as display:
+        with _place(trial.out, fresh=trial.fresh) as (folder, scratch), RunDisplay(console) as display:
             found = _run(current, trial, folder, scratch, display, bad)
             if trial.out is not None:
                 verdict = broken(found, trial.bounds) if trial.bounds.any else None
@@ -105,7 +106,7 @@ def _run(current: Settings, trial: Trial, folder: Path, scratch: Path, display: 
 
 
 @contextmanager
-def _place(out: Path | None) -> Iterator[tuple[Path, Path]]:
+def _place(out: Path | None, *, fresh: bool) -> Iterator[tuple[Path, Path]]:
     """Yield a folder for results and one for work; `out` appears when the block has ended well, and not before."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="squall-backtest-") as name:
@@ -116,7 +117,7 @@ def _place(out: Path | None) -> Iterator[tuple[Path, Path]]:
     if out.exists():
         msg = f"{out} is there already: name another folder with --out, or remove it"
         raise InputError(msg)
-    with WorkFolder(out) as work:
+    with WorkFolder(out, fresh=fresh) as work:
         # What has been scored stays if this is stopped: the same command goes on from there.
         yield work.new_result(), work.path
         work.publish()
@@ -127,16 +128,17 @@ def _mentions(
 ) -> tuple[MentionSource, Scored | None]:
     """Open the mentions, scoring them first where the sources are raw messages."""
     if request.as_scored:
-        window = Window(since=request.since)  # what comes after the range closes its last bins as they did live
+        # No upper bound: what comes after the range closes its last bins as they did live.
+        window = Window(since=request.since, known_at=request.known_at)
         mentions = open_mentions(
             request.texts, current, options=request.files, window=window, trust_stories=request.trust_stories
         )
-        return mentions, None
+        return of_entity(mentions, request), None
     found = score_history(
         current,
         request.texts,
         files=request.files,
-        window=Window(since=request.since, until=request.report_until),
+        window=Window(since=request.since, until=request.report_until, known_at=request.known_at),
         model=request.model,
         workers=request.workers,
         scratch=scratch,
@@ -152,15 +154,6 @@ def _mentions(
 
 
 def _plan(current: Settings, request: Request, scored: Scored | None) -> Plan:
-    remarks: dict[str, Any] = {"trust_stories": request.trust_stories} if scored is None else {"model": scored.model}
-    if request.report_from is not None:
-        remarks["warm_up"] = warm_up_words(request.warm_up)
-    return Plan(
-        rules=request.rules,
-        options=monitor_options(current),
-        mode="as-scored" if scored is None else "rescored",
-        names=company_names(current),
-        report_from=request.report_from,
-        report_until=request.report_until,
-        remarks=remarks,
-    )
+    if scored is None:
+        return plan_of(request, current, "as-scored", {"trust_stories": request.trust_stories})
+    return plan_of(request, current, "rescored", {"model": scored.model})

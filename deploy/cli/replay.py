@@ -11,10 +11,10 @@ import typer
 
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
+from deploy.cli.history_options import RUN_PANEL, Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows, pace_words, print_alert, print_summary
 from deploy.cli.times import length, moment
-from streams.assembly import entity_table
 from streams.config import Settings
 from streams.ingest.decode import Limits
 from streams.records import Alert
@@ -29,7 +29,6 @@ from streams.replay.sources.options import FileOptions, Window
 from streams.replay.workdir import WorkFolder
 
 _FILES = "Reading files"
-_RUN = "The run"
 _TO_KAFKA = "Rehearsal"
 
 
@@ -63,10 +62,8 @@ def replay(
     trust_stories: Annotated[
         bool, typer.Option("--trust-stories", help="Take the stories that scored mentions name.")
     ] = False,
-    entity: Annotated[str | None, typer.Option(help="This company's alerts only (its symbol).")] = None,
-    known_at: Annotated[
-        str | None, typer.Option(help="Leave out what arrived, and models that were learned, after this time.")
-    ] = None,
+    entity: Entity = None,
+    known_at: KnownAt = None,
     speed: Annotated[
         str | None,
         typer.Option(
@@ -92,15 +89,13 @@ def replay(
         str | None,
         typer.Option(help="First part of these topics' names, such as replay-x.", rich_help_panel=_TO_KAFKA),
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what an unfinished run has left.", rich_help_panel=_RUN)
-    ] = False,
+    fresh: Fresh = False,
     force: Annotated[
         bool,
         typer.Option(
             "--force",
             help="Replace the results of an earlier replay; --to-kafka: go on behind what was played.",
-            rich_help_panel=_RUN,
+            rich_help_panel=RUN_PANEL,
         ),
     ] = False,
     skip_bad: Annotated[
@@ -167,7 +162,7 @@ def replay(
         report_until=end,
         warm_up=length(warm_up),
         known_at=moment(known_at, "--known-at"),
-        entity=_symbol(current, entity),
+        entity=symbol_of(current, entity),
         trust_stories=trust_stories,
         model=model,
         workers=workers,
@@ -290,11 +285,3 @@ def _file_options(
         limits=Limits(max_bytes=ingest.max_bytes, oldest=ingest.oldest, max_future_s=ingest.max_future_s),
         sort=sort,
     )
-
-
-def _symbol(current: Settings, entity: str | None) -> str | None:
-    """Return the symbol under which mentions are kept: `$aapl` is AAPL; what no table knows is taken as it is."""
-    if entity is None:
-        return None
-    known = entity_table(current).get(entity)
-    return known.symbol if known is not None else entity

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
+from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
 from streams.monitor import load_rules
@@ -66,6 +67,8 @@ def backtest(
     as_scored: Annotated[
         bool, typer.Option("--as-scored", help="The source is mentions with their scores: score nothing again.")
     ] = False,
+    entity: Entity = None,
+    known_at: KnownAt = None,
     since: Annotated[
         str | None,
         typer.Option("--from", help="First event time, such as 2020-02-20T00:00:00Z.", rich_help_panel=_RANGE),
@@ -106,6 +109,7 @@ def backtest(
         Path | None,
         typer.Option("--out", help="Keep both runs in this new folder, with reports.", rich_help_panel=_RESULTS),
     ] = None,
+    fresh: Fresh = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -167,6 +171,8 @@ def backtest(
         report_from=begin,
         report_until=end,
         warm_up=length(warm_up),
+        known_at=moment(known_at, "--known-at"),
+        entity=symbol_of(current, entity),
         trust_stories=trust_stories,
         model=model,
         workers=workers,
@@ -174,7 +180,7 @@ def backtest(
     )
     bounds = Bounds(max_per_day=max_per_day, max_added=max_added, allow_removed=allow_removed)
     names = (str(old or "the shipped rules"), str(new))
-    found = run_backtest(current, Trial(request, read_rules(new), names, bounds, folder), err())
+    found = run_backtest(current, Trial(request, read_rules(new), names, bounds, folder, fresh), err())
     if not takes_output(json, markdown):
         show_difference(found, out())
     reasons = broken(found, bounds)

@@ -50,7 +50,7 @@ def score_history(
         current: the configuration.
         texts: the sources, as they were named.
         files: how files are read.
-        window: which part of them.
+        window: which part of them; where it says what was known when, that goes for the model too.
         model: which model scores; None is the configured or the shipped one.
         workers: processes that score; None is one per core.
         scratch: folder for the mentions.
@@ -66,7 +66,7 @@ def score_history(
     from streams.replay.rescoring.rescore import RescoreProgress, require_mentions, rescore
 
     messages = open_messages(texts, current, options=files, window=window)
-    chosen = find_model(model, current)
+    chosen = find_model(model, current, window.known_at)
     display.begin("scoring", messages.total)
 
     def on_progress(progress: RescoreProgress) -> None:

@@ -11,12 +11,12 @@ import typer
 
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
+from deploy.cli.history_options import symbols_of
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
 from deploy.cli.times import moment
 from deploy.cli.warm_history import History, Learned, learn_history
 from deploy.cli.warm_words import print_proposals
-from streams.assembly import entity_table
 from streams.config import Settings
 from streams.replay.plan import read_rules
 from streams.replay.sources.options import FileOptions, Window
@@ -99,7 +99,7 @@ def warm(
         trust_stories=trust_stories,
         model=model,
         workers=workers,
-        entities=frozenset(_symbols(current, entity or [])),
+        entities=frozenset(symbols_of(current, entity or [])),
     )
     learned, proposals, bad = _prepare(current, history, rules, force=force)
     if learned.why_nothing is not None:
@@ -140,10 +140,3 @@ def _prepare(current: Settings, history: History, rules: Path | None, *, force: 
     finally:
         bad.conclude()
     return learned, propose(seeds, live, read.rules, force=force), bad.count
-
-
-def _symbols(current: Settings, given: list[str]) -> list[str]:
-    """Return the symbols under which mentions are kept; what no table knows is taken as it is."""
-    table = entity_table(current)
-    found = [(text, table.get(text)) for text in given]
-    return [text if known is None else known.symbol for text, known in found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,9 +192,9 @@ def _as_scored(request: Request, settings: Settings, work: WorkFolder, journal: 
         trust_stories=request.trust_stories,
         resume=journal.facts(),
     )
-    plan = _plan(request, settings, "as-scored", {"trust_stories": request.trust_stories})
+    plan = plan_of(request, settings, "as-scored", {"trust_stories": request.trust_stories})
     journal.adopt(plan.identity(source.facts), source.facts)
-    return plan, source.facts, _of_entity(source, request), None
+    return plan, source.facts, of_entity(source, request), None
 
 
 def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: Journal, watch: Watch) -> _Prepared:
@@ -213,7 +213,7 @@ def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: J
     )
     model = find_model(request.model, settings, request.known_at)
     scorer = read_manifest(model).model
-    plan = _plan(request, settings, "rescored", {"model": f"{scorer.name}@{scorer.version}"})
+    plan = plan_of(request, settings, "rescored", {"model": f"{scorer.name}@{scorer.version}"})
     journal.adopt(plan.identity(source.facts), source.facts)
     watch.on_step("scoring", source.total)
 
@@ -243,7 +243,19 @@ def warm_up_words(span: timedelta | None) -> str:
     return "all" if span is None else f"{span // timedelta(hours=1)}h"
 
 
-def _plan(request: Request, settings: Settings, mode: Mode, remarks: dict[str, Any]) -> Plan:
+def plan_of(request: Request, settings: Settings, mode: Mode, remarks: Mapping[str, Any]) -> Plan:
+    """Return the plan of what is asked for.
+
+    Args:
+        request: what is asked for.
+        settings: the configuration.
+        mode: whether the scores are taken as they were.
+        remarks: what else decides the records, beside what the request says.
+
+    Raises:
+        InputError: a table of companies cannot be used.
+    """
+    remarks = dict(remarks)
     if request.report_from is not None:
         remarks["warm_up"] = warm_up_words(request.warm_up)
     files = request.files
@@ -264,8 +276,8 @@ def _plan(request: Request, settings: Settings, mode: Mode, remarks: dict[str, A
     )
 
 
-def _of_entity(source: MentionSource, request: Request) -> MentionSource:
-    """Leave out the partitions that cannot hold the company; only if all of the topic's are there to choose from."""
+def of_entity(source: MentionSource, request: Request) -> MentionSource:
+    """Leave out the partitions that cannot hold the company asked for; only if all of the topic's are there."""
     whole = source.facts.kind == "kafka" and not any("offsets=" in text for text in request.texts)
     if request.entity is None or not whole or len(source.partitions) < 2:
         return source

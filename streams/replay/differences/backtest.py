@@ -165,13 +165,14 @@ def _run(source: MentionSource, plan: Plan, journal: Journal, tell: Tell, on_bad
 def _require_mentions(result: RunResult, facts: SourceFacts) -> None:
     """Refuse to call it a difference of nothing when nothing was read: a wrong path must not pass in CI."""
     summary = result.summary
+    whom = f" of {entity}" if (entity := summary.options.get("entity")) else ""
     if summary.first_event is None or summary.last_event is None:
-        msg = f"there are no mentions in {facts.text}"
+        msg = f"there are no mentions{whom} in {facts.text}"
         raise InputError(msg)
     begin = summary.report_from or summary.first_event
     if summary.last_event < begin or summary.first_event > (summary.report_until or summary.last_event):
         read = (
             f"those that were read are from {summary.first_event:%Y-%m-%d %H:%M} to {summary.last_event:%Y-%m-%d %H:%M}"
         )
-        msg = f"there are no mentions of the range in {facts.text}: {read}"
+        msg = f"there are no mentions{whom} of the range in {facts.text}: {read}"
         raise InputError(msg)

@@ -232,7 +232,7 @@ class SegmentStore:
                 msg = (
                     f"{self._folder} holds a rescoring that differs in {word} ({found.get(word, 'not stated')} there, "
                     f"{self._identity.get(word, 'not stated')} now). Name another folder, or remove "
-                    "that one (squall replay: add --fresh)"
+                    "that one (squall replay, squall rules backtest: add --fresh)"
                 )
                 raise ReplayError(msg)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli import app
+from streams.errors import ConfigError, ReplayError
 from streams.replay.results import DEAD_LETTERS, MENTIONS, load_run
 from tests.models.tiny_model import write_tiny_model
 
@@ -58,6 +60,28 @@ def _refuse(*_: object, **__: object) -> NoReturn:
     raise AssertionError(msg)
 
 
+def begins_anew_only_if_told(place: Path, arguments: list[str]) -> None:
+    """What was left of a backtest over other companies is refused, and with --fresh it is forgotten."""
+    shutil.copytree(place / "kept.partial", place / "other.partial")
+    companies = place / "companies.csv"
+    before = companies.read_text(encoding="utf-8")
+    companies.write_text(before + "OSTMB,Ostermere Bank\n", encoding="utf-8")
+    command = [*arguments, "--out", "other", "--workers", "1"]
+    refused = CliRunner().invoke(app, command).exception
+    assert isinstance(refused, ReplayError)
+    assert "a rescoring that differs in the companies" in str(refused)
+    assert "squall rules backtest: add --fresh" in str(refused)
+    assert str(CliRunner().invoke(app, [*command, "--fresh"]).exception) == "scored a second time"
+    companies.write_text(before, encoding="utf-8")
+
+
+def test_what_was_known_then_goes_for_the_model_too(place: Path) -> None:
+    arguments = ["rules", "backtest", "messages.csv", "--rules", "new.yaml", "--model", "model"]
+    refused = CliRunner().invoke(app, [*arguments, "--known-at", "2026-03-18T08:00:00Z"]).exception
+    assert isinstance(refused, ConfigError)
+    assert "does not say when model tiny" in str(refused)
+
+
 def test_raw_messages_are_scored_once_for_both_rule_sets(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ["rules", "backtest", "messages.csv", "--rules", "new.yaml", "--against", "old.yaml"]
     keeping = [*arguments, "--out", "kept", "--workers", "1"]
@@ -67,6 +91,7 @@ def test_raw_messages_are_scored_once_for_both_rule_sets(place: Path, monkeypatc
     assert not (place / "kept").exists()
     # Stopped after the scoring, the same command goes on from there.
     monkeypatch.setattr("streams.replay.rescoring.rescore.ScoringPool", _refuse)
+    begins_anew_only_if_told(place, arguments)
     shown = CliRunner().invoke(app, keeping, env={"COLUMNS": "160"})
     assert shown.exit_code == 0, shown.output
     assert "1 added, 0 removed" in shown.stdout

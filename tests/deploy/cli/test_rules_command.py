@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from streams.errors import SquallError
 from streams.records import Mention
-from tests.streams.replay.replay_log import BAD, story
+from streams.replay.results import load_run
+from tests.streams.replay.replay_log import BAD, QUIET, story
 
 SURGE = """
 rules:
@@ -161,6 +162,38 @@ def test_only_alerts_of_the_range_are_compared() -> None:
     assert "no alert in 1 day" in shown.stdout
 
 
+def test_with_entity_the_alerts_of_one_company_are_compared(place: Path) -> None:
+    assert "1 added, 0 removed" in backtest("--entity", BAD).stdout
+    shown = backtest("--entity", QUIET[0])
+    assert shown.exit_code == 0, shown.output
+    assert "0 added, 0 removed, 0 shifted, 0 changed, 0 the same" in shown.stdout
+    (place / "companies.csv").write_text(f"symbol,name\n{BAD},Invented Bank\n", encoding="utf-8")
+    (place / "squall.yaml").write_text("entities: {tables: [companies.csv]}\n", encoding="utf-8")
+    assert "1 added, 0 removed" in backtest("--entity", f"${BAD.lower()}", "--out", "kept").stdout
+    assert load_run(place / "kept" / "new").summary.options["entity"] == BAD
+
+
+@pytest.mark.parametrize("keeping", [(), ("--out", "kept")])
+def test_a_company_that_the_history_does_not_mention_is_no_difference_of_nothing(keeping: tuple[str, ...]) -> None:
+    found = backtest("--entity", "NOBODY", *keeping).exception
+    assert isinstance(found, SquallError)
+    assert "there are no mentions of NOBODY in history.jsonl" in str(found)
+
+
+def test_with_known_at_what_arrived_later_is_left_out(place: Path) -> None:
+    known = backtest("--known-at", "2026-03-02T12:00:00Z", "--out", "kept")
+    assert known.exit_code == 0, known.output
+    assert "0 added, 0 removed, 0 shifted, 0 changed, 0 the same" in known.stdout
+    for side in ("old", "new"):
+        assert load_run(place / "kept" / side).summary.options["known_at"] == "2026-03-02T12:00:00Z"
+    # What counts is when a row arrived, not when it was published.
+    rows = [json.loads(line) for line in (place / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    late = [json.dumps(row | {"received_at": "2026-03-09T00:00:00Z"} if row["entity"] == BAD else row) for row in rows]
+    (place / "history.jsonl").write_text("\n".join(late), encoding="utf-8")
+    assert "1 added" in backtest("--known-at", "2026-03-09T00:00:00Z").stdout
+    assert "0 added" in backtest("--known-at", "2026-03-08T00:00:00Z").stdout
+
+
 def test_bad_rows_end_with_2_although_the_difference_is_shown(place: Path) -> None:
     with (place / "history.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"id": "x", "entity": "QUOLL", "negative": 7}\n')
@@ -176,6 +209,7 @@ def test_bad_rows_end_with_2_although_the_difference_is_shown(place: Path) -> No
     [
         (("--from", "yesterday"), "is no time with an offset"),
         (("--from", "2026-03-03T00:00:00Z", "--to", "2026-03-02T00:00:00Z"), "an empty range"),
+        (("--known-at", "noon"), "is no time with an offset"),
         (("--warm-up", "long"), "is no length of time: write 48h, 30d, 8w, or all"),
         (("--model", "x"), "nothing is scored with --as-scored"),
         (("--json", "a", "--markdown", "a"), "not the same as --json"),
