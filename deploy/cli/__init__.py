@@ -125,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `squall`; the console script.
 
     Exit status: 0 all is well, 1 a check found something, 2 wrong use or an error that the message explains, 130
-    stopped by Ctrl-C; a command may add its own.
+    stopped by Ctrl-C, 143 by SIGTERM; a command may add its own.
     """
     # Kafka's client reports each failed attempt to connect; our one error says it better. A worker sets up its own log.
     logging.getLogger("kafka").addHandler(logging.NullHandler())

@@ -14,6 +14,7 @@ from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import RUN_PANEL, Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows, pace_words, print_alert, print_summary
+from deploy.cli.stopping import STOPPED, sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.config import Settings
 from streams.ingest.decode import Limits
@@ -32,6 +33,7 @@ _FILES = "Reading files"
 _TO_KAFKA = "Rehearsal"
 
 
+@sigterm_tidies()
 def replay(
     sources: Annotated[
         list[str] | None,
@@ -190,7 +192,7 @@ def _run(request: Request, current: Settings, folder: Path, *, fresh: bool, forc
                 on_bad=bad,
             )
             run = execute(request, current, work, watch)
-    except KeyboardInterrupt:
+    except STOPPED:
         if kept:
             console.print("Stopped. The same command goes on from here.", soft_wrap=True)
         raise

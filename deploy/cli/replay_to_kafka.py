@@ -13,6 +13,7 @@ from rich.console import Console
 from deploy.cli.frame import err, invocation, out
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
+from deploy.cli.stopping import STOPPED
 from streams.config import Settings
 from streams.deliver.words import plural
 from streams.replay.rehearsals.rehearsal import rehearsal_settings
@@ -28,7 +29,7 @@ def run_play(play: Play, current: Settings) -> Played:
 
     Raises:
         SquallError: see `streams.replay.rehearsals.to_kafka.play_to_kafka`.
-        KeyboardInterrupt: it was stopped; how far it came has been told.
+        KeyboardInterrupt: it was stopped; how far it came has been told. So with `deploy.cli.stopping.Terminated`.
     """
     console = err()
     bad = BadRows(console, counted=False)
@@ -39,7 +40,7 @@ def run_play(play: Play, current: Settings) -> Played:
         options = replace(play.files, scratch=Path(scratch))
         try:
             played = play_to_kafka(replace(play, files=options), current, watch)
-        except KeyboardInterrupt:
+        except STOPPED:
             display.__exit__(None, None, None)
             reached.stopped()
             raise
@@ -83,7 +84,7 @@ class _Reached:
         self._display.update(count, self._total, event_time)
 
     def stopped(self) -> None:
-        """Ctrl-C: say where."""
+        """Ctrl-C or SIGTERM: say where."""
         if self._at is None:
             self._say("Stopped before anything was played.")
             return

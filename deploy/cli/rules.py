@@ -12,6 +12,7 @@ from rich.text import Text
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
+from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
 from streams.monitor import load_rules
@@ -58,6 +59,7 @@ def check(file: Annotated[Path, typer.Argument(help="Rule file, YAML.")]) -> Non
 
 
 @app.command()
+@sigterm_tidies()
 def backtest(
     sources: Annotated[
         list[str], typer.Argument(metavar="SOURCE", help="Files or folders of messages, or kafka: and a topic.")

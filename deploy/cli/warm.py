@@ -14,6 +14,7 @@ from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import symbols_of
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.replay_words import BadRows
+from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import moment
 from deploy.cli.warm_history import History, Learned, learn_history
 from deploy.cli.warm_words import print_proposals
@@ -26,6 +27,7 @@ from streams.topics import require_topics
 _READING = "Reading the source"
 
 
+@sigterm_tidies()
 def warm(
     sources: Annotated[
         list[str],
