@@ -1,4 +1,4 @@
-"""Rows of a user's file, one at a time: CSV, TSV, JSON lines, Parquet, text lines; all but Parquet also as .gz.
+"""Rows of a user's file, one at a time: CSV, TSV, JSON lines, Parquet, text lines; all but Parquet also in gzip.
 
 A bad row does not end the reading: it comes as a Row with an `error`, so that the caller decides whether to go on.
 What concerns the whole file (missing, of unknown type, corrupt) raises InputError.
@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
@@ -43,6 +43,9 @@ _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 OnHeader = Callable[[list[str]], None]
 """Told the columns of a file; raises InputError where they do not do."""
 
+GZIP = b"\x1f\x8b"
+"""How gzip data begins (RFC 1952), and no text in UTF-8 does."""
+
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -67,7 +70,8 @@ def read_rows(
     """Read a file row by row, with bounded memory.
 
     Args:
-        path: the file; its ending says what it is, a further `.gz` that it is compressed.
+        path: the file; its ending says what it is, apart from a further `.gz`. A text file that is compressed is
+            unpacked, whether it is named so or not.
         text_lines: take it as text lines (one `text` per line) whatever its ending.
         with_columns: refuse text lines, for a message needs more than a text.
         on_header: told the columns before the first row; not called for JSON lines, where each line has its own.
@@ -102,6 +106,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         yield from _numbered(file)
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file is compressed: by its first bytes, as names are wrong now and then.
+
+    Raises:
+        InputError: it cannot be read, or is named .gz and is something else.
+    """
+    with _telling(path), path.open("rb") as file:
+        return _is_packed(path, file)
+
+
 def has_columns(path: Path) -> bool:
     """Whether the name is that of a file with columns, which `read_rows` reads."""
     try:
@@ -122,9 +136,9 @@ def estimated_rows(path: Path) -> int | None:
         if path.suffix.lower() in _PARQUET:
             with parquet.ParquetFile(path) as file:
                 return int(file.metadata.num_rows)
-        if path.suffix.lower() == ".gz":
-            return None
         with path.open("rb") as lines:
+            if lines.peek(len(GZIP)).startswith(GZIP):
+                return None
             return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))
     except (pyarrow.ArrowException, OSError):
         return None  # reading it will say what is wrong
@@ -167,13 +181,29 @@ def _kind(path: Path, with_columns: bool) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked; what goes wrong while they are read is told as InputError too."""
+    with _telling(path), path.open("rb") as raw:
+        packed = _is_packed(path, raw)
+        with gzip.GzipFile(fileobj=raw) if packed else raw as file:
+            head = file.peek(2)[:2]
+            if head in _UTF16_MARKS:
+                raise InputError(f"{path}: is UTF-16, save it as UTF-8")
+            if packed and head == GZIP:
+                raise InputError(f"{path}: is compressed twice, unpack it once")
+            yield cast(IO[bytes], file)
+
+
+def _is_packed(path: Path, file: BufferedReader) -> bool:
+    head = file.peek(len(GZIP))
+    if head and path.suffix.lower() == ".gz" and not head.startswith(GZIP):
+        told = "is no gzip data, although it is named .gz: take that off its name if it is text, or fetch it again"
+        raise InputError(f"{path}: {told}")
+    return head.startswith(GZIP)
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as raw:
-            file = gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw
-            with file:
-                if file.peek(2)[:2] in _UTF16_MARKS:
-                    raise InputError(f"{path}: is UTF-16, save it as UTF-8")
-                yield cast(IO[bytes], file)
+        yield
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: the gzip data is corrupt or breaks off ({error}): fetch the file again") from error
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from streams.errors import InputError
-from streams.ingest.readers import estimated_rows, is_json_lines
+from streams.ingest.readers import GZIP, estimated_rows, is_gzip, is_json_lines
 from streams.ingest.rows import check_columns
 from streams.replay.sources.options import FIELDS, FileOptions, Window, column_option
 from streams.replay.sources.source import BadRecord, OnBad, SourceFacts
@@ -102,7 +102,7 @@ def describe_files(
     by_hash: dict[str, Path] = {}
     for path in paths:
         size, digest = _hashed(path)
-        if path.suffix.lower() == ".gz":
+        if is_gzip(path):
             _unpack(path)
         if size and digest in by_hash:
             raise InputError(f"{by_hash[digest]} and {path} hold the same bytes: name one of them")
@@ -193,7 +193,7 @@ def _about_rows(path: Path) -> int | None:
         with path.open("rb") as file:
             head = file.read(_LOOKED_AT_BYTES)
         data = head
-        if path.suffix.lower() == ".gz":
+        if head.startswith(GZIP):
             data = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(head)
         share = path.stat().st_size / max(len(head), 1)
     except (zlib.error, OSError):

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from streams.errors import InputError
-from streams.ingest.readers import Row, estimated_rows, has_columns, is_json_lines, read_lines, read_rows
+from streams.ingest.readers import Row, estimated_rows, has_columns, is_gzip, is_json_lines, read_lines, read_rows
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -185,11 +185,40 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         list(read_rows(tmp_path / "folder.csv"))
 
 
-def test_a_gzip_that_is_none_or_breaks_off_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv.gz"
-    path.write_bytes(b"id,text\n1,a\n")
-    with pytest.raises(InputError, match=r"a\.csv\.gz: the gzip data is corrupt or breaks off"):
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", '{"text": "a"}\n{"text": "b"}\n'), ("a.csv", "text\na\nb\n"), ("a.txt", "a\nb\n")]
+)
+def test_a_compressed_file_is_unpacked_although_its_name_does_not_say_so(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = written(tmp_path, name, gzip.compress(content.encode()))
+    assert [text for _, text in texts(read_rows(path))] == ["a", "b"]
+    assert [line for _, line in read_lines(path)] == content.encode().splitlines(keepends=True)
+    assert is_gzip(path)
+    assert estimated_rows(path) is None
+
+
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "a.csv.GZ"])
+def test_a_text_file_that_is_named_gz_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b'{"text": "a"}\n{"text": "b"}\n')
+    for read in (lambda: list(read_rows(path)), lambda: list(read_lines(path)), lambda: is_gzip(path)):
+        with pytest.raises(InputError) as caught:
+            read()
+        told = "is no gzip data, although it is named .gz: take that off its name if it is text, or fetch it again"
+        assert str(caught.value) == f"{path}: {told}"
+    path.write_bytes(b"")
+    assert not list(read_lines(path))
+
+
+def test_a_file_that_is_compressed_twice_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.jsonl.gz", gzip.compress(b'{"text": "a"}\n'))
+    with pytest.raises(InputError, match=r"a\.jsonl\.gz: is compressed twice, unpack it once"):
         list(read_rows(path))
+
+
+def test_a_gzip_that_breaks_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
     whole = gzip.compress(("text\n" + "".join(f"Acme {i * i}\n" for i in range(20_000))).encode())
     path.write_bytes(whole[: len(whole) // 2])
     rows = read_rows(path)

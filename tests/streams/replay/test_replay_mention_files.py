@@ -313,8 +313,21 @@ def test_a_gzip_that_breaks_off_or_is_corrupt_in_the_middle_is_told_before_a_row
         with pytest.raises(InputError, match=f"{path.name}: the gzip data is corrupt.* line .*: fetch the file again"):
             opened(path)
     path.write_bytes(b"no gzip at all")
-    with pytest.raises(InputError, match=r"the gzip data is corrupt \(Not a gzipped file"):
+    with pytest.raises(InputError, match=r"m\.jsonl\.gz: is no gzip data, although it is named \.gz"):
         opened(path)
+
+
+def test_a_compressed_file_that_is_not_named_so_is_read_as_what_it_is(tmp_path: Path) -> None:
+    plain = lines(tmp_path / "plain.jsonl", [row(number) for number in range(50)])
+    packed = tmp_path / "packed.jsonl"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    records, bad = read(opened(packed))
+    assert (records, bad) == read(opened(plain))
+    assert len(records) == 52
+    # As with any compressed file, what is corrupt is told before a row is used.
+    packed.write_bytes(packed.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"packed\.jsonl: the gzip data is corrupt or breaks off at about line"):
+        opened(packed)
 
 
 def test_copies_of_a_file_are_not_counted_twice(tmp_path: Path) -> None:
