@@ -11,7 +11,7 @@ import difflib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from kafka import TopicPartition
 from kafka.errors import UnknownTopicOrPartitionError, for_code
@@ -42,10 +42,8 @@ class _Stretch:
     """What both kinds of source have in common: which offsets of which topic.
 
     Args:
-        spec: what the user named.
+        spec: what the user named; where that is no topic, it is the one of the kind.
         settings: the configuration.
-        topic: the topic where the user named none.
-        kind: what is on it.
         window: which part is wanted.
         resume: what the source was when the run that is to go on began.
 
@@ -55,18 +53,15 @@ class _Stretch:
         TopicError: there is no such topic.
     """
 
+    _kind: ClassVar[Literal["mentions", "messages"]]
+    """What is on the topic."""
+
     def __init__(
-        self,
-        spec: KafkaSpec,
-        settings: Settings,
-        *,
-        topic: str,
-        kind: str,
-        window: Window,
-        resume: SourceFacts | None,
+        self, spec: KafkaSpec, settings: Settings, *, window: Window, resume: SourceFacts | None = None
     ) -> None:
         self._settings = settings
-        self._topic = spec.topic or topic
+        usual = {"mentions": settings.topics.mentions, "messages": settings.topics.messages}
+        self._topic = spec.topic or usual[self._kind]
         self._window = window
         cluster, numbers = _described(settings, self._topic)
         remembered = _remembered(spec, resume, self._topic)
@@ -76,7 +71,7 @@ class _Stretch:
             for number, span in sorted(self._spans.items())
         )
         decides = {
-            "kind": kind,
+            "kind": self._kind,
             "cluster": cluster,
             "parts": parts,
             "window": [window.since, window.until, window.known_at],
@@ -91,24 +86,9 @@ class _Stretch:
 
 
 class KafkaMentions(_Stretch):
-    """Scored mentions of a topic as a `MentionSource`.
+    """Scored mentions of a topic as a `MentionSource`; what it takes and raises: see `_Stretch`."""
 
-    Args:
-        spec: what the user named.
-        settings: the configuration.
-        window: which part is wanted.
-        resume: what the source was when the run that is to go on began.
-
-    Raises:
-        InputError: the range holds nothing, or what the topic no longer or not yet holds.
-        BrokerError: Kafka cannot be reached.
-        TopicError: there is no such topic.
-    """
-
-    def __init__(
-        self, spec: KafkaSpec, settings: Settings, *, window: Window, resume: SourceFacts | None = None
-    ) -> None:
-        super().__init__(spec, settings, topic=settings.topics.mentions, kind="mentions", window=window, resume=resume)
+    _kind = "mentions"
 
     def records(self, partition: int, *, after: int = -1, on_bad: OnBad) -> Iterator[Numbered]:
         """Yield the records of a partition with offsets above `after`; see `sources.source.MentionSource`.
@@ -140,22 +120,10 @@ class KafkaMentions(_Stretch):
 class KafkaMessages(_Stretch):
     """Raw messages of a topic as a `MessageSource`, in the order of (arrival, partition, offset).
 
-    Args:
-        spec: what the user named.
-        settings: the configuration.
-        window: which part is wanted.
-        resume: what the source was when the run that is to go on began.
-
-    Raises:
-        InputError: the range holds nothing, or what the topic no longer or not yet holds.
-        BrokerError: Kafka cannot be reached.
-        TopicError: there is no such topic.
+    What it takes and raises: see `_Stretch`.
     """
 
-    def __init__(
-        self, spec: KafkaSpec, settings: Settings, *, window: Window, resume: SourceFacts | None = None
-    ) -> None:
-        super().__init__(spec, settings, topic=settings.topics.messages, kind="messages", window=window, resume=resume)
+    _kind = "messages"
 
     def records(self, *, skip: int = 0, on_bad: OnBad) -> Iterator[RawRecord]:  # the protocol's
         """Yield the records after the first `skip`; see `streams.replay.sources.source.MessageSource`.
