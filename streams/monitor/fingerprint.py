@@ -8,8 +8,8 @@ counts changed words but lets no changed figure, cashtag or direction (raises, c
 from __future__ import annotations
 
 import re
+import struct
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import xxhash
@@ -44,11 +44,8 @@ _COSTS: Final = (2, 1, 2, 2, 2, 2, 1, 1, 1, 1)
 _LENGTHS: Final = (2, 1, 2, 0, 2, 2, 1, 1, 0, 0)
 """What a token of each kind adds to the length of a text: a list of cashtags or a calendar tells no story apart."""
 
-# Odd multipliers spread a pair of token hashes over 32 bits (Knuth's multiplicative hashing).
-_SPREAD_LEFT: Final = 0x9E3779B1
-_SPREAD_RIGHT: Final = 0x85EBCA77
-_SPREAD_SUM: Final = 0xC2B2AE3D
-_MASK: Final = 0xFFFFFFFF
+# Tokens side by side in little-endian order, to be read and written as one large number.
+_LAYOUTS: Final = tuple(struct.Struct(f"<{count}I") for count in range(MAX_TOKENS + 1))
 
 _RISING_WORDS: Final = frozenset(
     "up rise rises rising rose gain gains gained jump jumps jumped soar soars soared surge surges surged climb "
@@ -111,11 +108,15 @@ _SOURCE_TAG: Final = re.compile(
     rf"(?<=\(){_SOURCE}\))[\s.]*$"
 )
 _TOKEN: Final = re.compile(
-    rf"[{_CJK}]|\$[a-z][a-z0-9_]*(?:\.[a-z]+)?|\d+(?:[.,]\d+)*(?:[^\W{_CJK}]+|%)?|[^\W{_CJK}]+(?:['’.][^\W{_CJK}]+)*"
+    # A word of ASCII with nothing else right behind it comes first: it is what most words are, and found the fastest.
+    rf"[a-z_][a-z0-9_]*+(?:(?![^\s!-&(-\-/:-@])|[^\W{_CJK}]*+(?:['’.][^\W{_CJK}]++)*+)|"
+    rf"[{_CJK}]|\$[a-z][a-z0-9_]*+(?:\.[a-z]+)?|\d++(?:[.,]\d++)*+(?:[^\W{_CJK}]++|%)?|"
+    rf"[^\W{_CJK}]++(?:['’.][^\W{_CJK}]++)*+"
 )
 # The same for a text of ASCII alone, as half of them are, in three quarters of the time.
 _ASCII_TOKEN: Final = re.compile(
-    r"[a-z_][a-z0-9_]*(?:['.][a-z0-9_]+)*|\$[a-z][a-z0-9_]*(?:\.[a-z]+)?|[0-9]+(?:[.,][0-9]+)*(?:[a-z0-9_]+|%)?"
+    r"[a-z_][a-z0-9_]*+(?:['.][a-z0-9_]++)*+|\$[a-z][a-z0-9_]*+(?:\.[a-z]+)?|"
+    r"[0-9]++(?:[.,][0-9]++)*+(?:[a-z0-9_]++|%)?"
 )
 
 
@@ -220,10 +221,18 @@ _KINDS: Final = {
 
 
 def index_keys(tokens: tuple[int, ...]) -> tuple[int, ...]:
-    """Hashes of adjacent pairs of tokens, each once, the `MAX_KEYS` smallest of them."""
-    keys = {
-        ((left * _SPREAD_LEFT ^ right * _SPREAD_RIGHT) * _SPREAD_SUM >> 7) & _MASK for left, right in pairwise(tokens)
-    }
+    """Hashes of adjacent pairs of tokens, each once, the `MAX_KEYS` smallest of them.
+
+    The hash of a pair is left ^ (left >> 28) ^ (right << 4), in 32 bits: a token is a hash already but for its kind, in
+    the low four bits, and the shift keeps those of one from meeting those of the other. All pairs are hashed at once,
+    the tokens side by side being one number, in half the time that they take one by one.
+    """
+    count = len(tokens)
+    if count < 2:
+        return ()
+    row = int.from_bytes(_LAYOUTS[count].pack(*tokens), "little")
+    hashed = (row ^ row >> 28).to_bytes(4 * count, "little")
+    keys = set(_LAYOUTS[count - 1].unpack_from(hashed))  # the last token has no right neighbour
     return tuple(keys if len(keys) <= MAX_KEYS else sorted(keys)[:MAX_KEYS])
 
 

@@ -204,9 +204,10 @@ class StoryIndex:
             return []
         gone = self._order[: bisect_right(self._order, last)]
         del self._order[: len(gone)]
+        remove = self._remove
         for hour in gone:
             for _, _, number in self._hours.pop(hour):
-                self._remove(number)
+                remove(number)
             self._dirty.discard(hour)
         return gone
 

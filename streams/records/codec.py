@@ -7,7 +7,7 @@ ones by name instead of guessing.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -44,13 +44,6 @@ def require_utc(*times: datetime | None) -> None:
             raise ValueError(msg)
 
 
-def _require_utf8(data: bytes) -> None:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise RecordError("not_utf8", f"byte {error.start} is not UTF-8 ({error.reason})") from error
-
-
 class VersionedDecoder(Generic[T]):
     """Decodes one kind of record from JSON bytes.
 
@@ -74,16 +67,28 @@ class VersionedDecoder(Generic[T]):
         if data is None:
             raise RecordError("tombstone", f"the value is null, expected a {self._name}")
         try:
+            record: Any = self._decoder.decode(data)
+            if 1 <= record.schema <= self._newest:
+                return cast(T, record)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise self._refusal(data, error) from error
+        raise self._refusal(data, None)
+
+    def _refusal(self, data: bytes, error: Exception | None) -> RecordError:
+        """Say why a record is not taken: a newer version first, for of that it is no wonder that it does not fit."""
+        try:
             schema = _header_decoder.decode(data).schema
             if schema > self._newest:
                 detail = f"schema {schema} is newer than the newest this version reads ({self._newest}): upgrade"
-                raise RecordError("newer_schema", detail)
-            record: T = self._decoder.decode(data)
-        except msgspec.ValidationError as error:
-            raise RecordError("wrong_type", str(error)) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _require_utf8(data)  # says more than "malformed", where that is the cause
-            raise RecordError("not_json", str(error)) from error
-        except RecursionError as error:
-            raise RecordError("not_json", "nested too deeply") from error
-        return record
+                return RecordError("newer_schema", detail)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as in_header:
+            error = in_header
+        if isinstance(error, RecursionError):
+            return RecordError("not_json", "nested too deeply")
+        if isinstance(error, msgspec.ValidationError):
+            return RecordError("wrong_type", str(error))
+        try:
+            data.decode()
+        except UnicodeDecodeError as not_utf8:  # says more than "malformed", where that is the cause
+            return RecordError("not_utf8", f"byte {not_utf8.start} is not UTF-8 ({not_utf8.reason})")
+        return RecordError("not_json", str(error))

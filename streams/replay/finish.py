@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import platform
 import shutil
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import IO, Any, cast, get_args
 
 import msgspec
 
@@ -36,6 +37,10 @@ from streams.replay.timeline import TimelineRow
 from streams.replay.workdir import WorkFolder
 
 MOST_COMPANIES = 20
+_PACKED = 3
+"""Level of compression. At 9, gzip's own, the hours of two years and 488 companies take three times as long to pack, and
+are a fifth smaller."""
+_BUFFER_BYTES = 1 << 16
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
@@ -154,7 +159,10 @@ def summarise(journal: Journal, plan: Plan, facts: SourceFacts, *, rescored: Res
 
 def write_timeline(file: IO[bytes], rows: Iterable[TimelineRow]) -> None:
     """Write a timeline, packed; equal rows are equal bytes: no time and no name in the head of the file."""
-    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=_PACKED, fileobj=file, mtime=0) as gzipped,
+        io.BufferedWriter(cast("io.RawIOBase", gzipped), _BUFFER_BYTES) as packed,  # line by line takes twice as long
+    ):
         for row in rows:
             point = TimelinePoint(
                 entity=row.entity,

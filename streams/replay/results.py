@@ -13,11 +13,12 @@ run.json            when and how fast it ran; all other files hold event times o
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -263,7 +264,7 @@ def read_timeline(path: Path) -> Iterator[TimelinePoint]:
     decoder = msgspec.json.Decoder(TimelinePoint)
     number = 0
     try:
-        with gzip.open(path, "rb") as file:
+        with gzip.open(path, "rb") as gzipped, io.BufferedReader(cast("io.RawIOBase", gzipped), 1 << 16) as file:
             for line in file:
                 number += 1
                 yield decoder.decode(line)

@@ -17,8 +17,8 @@ from streams.replay.journal import Journal, Position
 from streams.replay.sources.source import BadRecord, MentionSource, OnBad
 from streams.replay.timeline import Timeline
 
-SAVE_EVERY = 20_000
-"""Records per transaction: about a second of work, which is what a kill costs."""
+SAVE_EVERY = 50_000
+"""Records per transaction: a few seconds of work, which is what a kill costs."""
 _TELL_EVERY = 1_024
 """Records from one call of `on_progress` to the next."""
 

@@ -112,11 +112,17 @@ def gather(
         at_ms = to_ms(point.at)
         if at_ms + HOUR_MS <= start_ms or at_ms > end_ms:
             continue
-        company = companies.setdefault(point.entity, CompanyTimeline())
+        company = companies.get(point.entity)
+        if company is None:
+            company = companies[point.entity] = CompanyTimeline()
         company.mentions += point.mentions
         company.votes += point.votes
         company.negative += point.negative
-        company.coarse.setdefault(bucket_start(at_ms, step), Bucket()).add(point, at_ms)
+        begin = bucket_start(at_ms, step)
+        bucket = company.coarse.get(begin)
+        if bucket is None:
+            bucket = company.coarse[begin] = Bucket()
+        bucket.add(point, at_ms)
         if step > HOUR_MS and any(low <= at_ms <= high for low, high in around.get(point.entity, ())):
             company.fine.setdefault(bucket_start(at_ms, HOUR_MS), Bucket()).add(point, at_ms)
     return companies

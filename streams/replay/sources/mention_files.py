@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -50,12 +49,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_mention = msgspec.msgpack.Decoder(Mention).decode
 
 
-class _Item(NamedTuple):
-    path: Path
-    line: int
-    number: int
-    """From 1, over all files."""
-    record: LogEntry | BadRow
+_Item = tuple[Path, int, int, LogEntry | BadRow]
+"""File, line, number of the row from 1 over all files, record. A plain tuple: it is made for each of millions."""
 
 
 @dataclass(slots=True)
@@ -147,9 +142,10 @@ class MentionFiles:
         else:
             rows = self._in_order(items, clock, on_bad, after)
         offset = 0
-        for offset, record in rows:
+        for numbered in rows:
+            offset = numbered[0]
             if offset > after:
-                yield Numbered(offset, record)
+                yield numbered
         clock.tally.refuse_nothing(self._names, self._window)
         for number in range(clock.partitions):
             offset += 1
@@ -244,7 +240,7 @@ class MentionFiles:
         number = 0
         for path in self._paths:
             for item in self._lines(path, number) if is_json_lines(path) else self._table(path, number):
-                number = item.number
+                number = item[2]
                 yield item
 
     def _lines(self, path: Path, number: int) -> Iterator[_Item]:
@@ -260,7 +256,7 @@ class MentionFiles:
                     record = rows.from_line(data, number, default_source=name)
                 except BadRow as error:
                     record = error
-            yield _Item(path, line, number, record)
+            yield path, line, number, record
 
     def _check_line(self, path: Path, line: int, data: bytes) -> bool:
         """Refuse a file whose first object lacks what every line needs; False if the line is no object."""
@@ -281,7 +277,7 @@ class MentionFiles:
                 record = self._rows.from_row(row, number, default_source=name)
             except BadRow as error:
                 record = error
-            yield _Item(path, row.line, number, record)
+            yield path, row.line, number, record
 
 
 def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator[_Item]]:
@@ -290,12 +286,13 @@ def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator
     bad = 0
     for item in items:
         head.append(item)
-        if isinstance(item.record, BadRow):
+        record = item[3]
+        if isinstance(record, BadRow):
             bad += 1
             if bad == _PEEKED:
                 break
-        elif not isinstance(item.record, Seed):
-            return item.record, chain(head, items)
+        elif not isinstance(record, Seed):
+            return record, chain(head, items)
     return None, chain(head, items)
 
 

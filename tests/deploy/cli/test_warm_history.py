@@ -24,7 +24,7 @@ from streams.records import Mention
 from streams.replay.warming.lessons import learn
 from streams.replay.warming.warm import propose
 from tests.streams.monitor.invented import START, eager_rules, mention
-from tests.streams.replay.test_warm import MINUTE, OPTIONS, Source, lived, quiet, seeds
+from tests.streams.replay.warming.test_warm import MINUTE, OPTIONS, Source, lived, quiet, seeds
 
 COMPANIES = ("PLNDR", "TAMAR", "QUOLL")
 

@@ -18,8 +18,9 @@ from prometheus_client import REGISTRY
 from streams.app.deliverer import DeliveryLoop
 from streams.app.security import aiokafka_options
 from streams.config import Settings
-from streams.deliver import ListSink, Webhook
+from streams.deliver import ListSink
 from streams.deliver.sinks import AlertSink
+from streams.deliver.webhook import Webhook
 from streams.errors import DeliveryError
 from streams.records import Alert, encode
 from tests.streams.invented_alert import AT, sample_alert

@@ -5,7 +5,8 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from streams.config import DeliverySettings
-from streams.deliver import TerminalSink, Webhook, sinks
+from streams.deliver import TerminalSink, sinks
+from streams.deliver.webhook import Webhook
 from streams.errors import ConfigError
 
 

@@ -13,7 +13,7 @@ from streams.monitor.rules import parse_rules
 from streams.records import Alert, encode
 from streams.replay import results
 from streams.replay.results import RuleSummary, SourceSummary, Summary, Versions, alert_line
-from tests.streams.replay.invented_alerts import minutes
+from tests.streams.replay.differences.invented_alerts import minutes
 
 RULES = """
 rules:

@@ -27,7 +27,7 @@ from streams.replay.report.figures import alerts_per_rule
 from streams.replay.report.lives import lives, strongest_first
 from streams.replay.report.page import render
 from tests.streams.monitor.invented import in_order, incident, run
-from tests.streams.replay.report_invented import (
+from tests.streams.replay.report.report_invented import (
     DAY,
     HOSTILE,
     HOUR,

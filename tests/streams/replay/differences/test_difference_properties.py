@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streams.records import Alert
 from streams.replay.differences.difference import Pair, RunDifference, compare_runs
 from streams.replay.differences.episodes import Episode, episodes
-from tests.streams.replay.invented_alerts import incident
+from tests.streams.replay.differences.invented_alerts import incident
 
 
 @st.composite

@@ -1,4 +1,4 @@
-"""A rescoring in a process of its own, to be killed: `python -m tests.streams.replay.rescore_process MODEL FOLDER N`.
+"""A rescoring in a process of its own, to be killed: `python -m tests.streams.replay.rescoring.rescore_process MODEL FOLDER N`.
 
 Prints the numbers of its processes at the first batch, and a line for each batch.
 """
@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from streams.replay.rescoring.rescore import RescoreProgress, rescore
-from tests.streams.replay.invented_messages import Listed, invented_settings, message
+from tests.streams.replay.rescoring.invented_messages import Listed, invented_settings, message
 
 MESSAGES = 200
 BATCH_MESSAGES = 4

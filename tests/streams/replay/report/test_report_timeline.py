@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streams.monitor.bins import DAY_MS, HOUR_MS, to_ms
 from streams.replay.report.timeline import bucket_start, gather, points_each, step_ms
-from tests.streams.replay.report_invented import DAY, HOUR, START, hours
+from tests.streams.replay.report.report_invented import DAY, HOUR, START, hours
 
 WEEK_MS = 7 * DAY_MS
 

@@ -11,8 +11,8 @@ from streams.errors import InputError
 from streams.replay.differences.comparison import Fact, compare_folders
 from streams.replay.differences.difference_markdown import MOST_LINES, as_markdown
 from streams.replay.differences.difference_words import a_day, as_json, counts, headline, lines
-from tests.streams.replay.invented_alerts import incident, minutes
-from tests.streams.replay.invented_runs import RULES, run_folder
+from tests.streams.replay.differences.invented_alerts import incident, minutes
+from tests.streams.replay.differences.invented_runs import RULES, run_folder
 
 EARLIER = RULES.replace("30d", "7d")
 DAY = 24 * 60

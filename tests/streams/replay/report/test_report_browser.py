@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from streams.replay.report import ReportData, write_report
-from tests.streams.replay.report_invented import (
+from tests.streams.replay.report.report_invented import (
     DAY,
     HOSTILE,
     HOUR,

@@ -10,7 +10,7 @@ import pytest
 from streams.records import Alert
 from streams.replay.differences.difference import RunDifference, compare_runs
 from streams.replay.differences.episodes import episodes, per_day
-from tests.streams.replay.invented_alerts import incident, minutes
+from tests.streams.replay.differences.invented_alerts import incident, minutes
 
 
 def counts(found: RunDifference) -> dict[str, int]:

@@ -26,7 +26,7 @@ from streams.replay.rescoring.rescore import RescoreProgress, rescore
 from streams.replay.rescoring.segments import RescoreCounters
 from streams.replay.sources.source import BadRecord
 from tests.models.tiny_model import write_tiny_model
-from tests.streams.replay.invented_messages import (
+from tests.streams.replay.rescoring.invented_messages import (
     START,
     STEP,
     Listed,
