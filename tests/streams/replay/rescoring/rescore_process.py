@@ -1,4 +1,4 @@
-"""A rescoring in a process of its own, to be killed: `python -m tests.streams.replay.rescoring.rescore_process MODEL FOLDER N`.
+"""A rescoring in a process of its own, to be killed: run as a module, with the model, the folder and the workers.
 
 Prints the numbers of its processes at the first batch, and a line for each batch.
 """

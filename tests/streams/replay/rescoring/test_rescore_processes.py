@@ -20,6 +20,7 @@ from models.files import CONFIG, write_manifest
 from streams.errors import ReplayError
 from streams.replay.rescoring.scoring_pool import ScoringPool
 from tests.models.tiny_model import write_tiny_model
+from tests.streams.replay.rescoring import rescore_process
 from tests.streams.replay.rescoring.rescore_process import MESSAGES, run
 
 ROOT = Path(__file__).parents[4]
@@ -35,14 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def started(model: Path, folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
     """A rescoring as the leader of a process group, as a shell starts it."""
-    command = [
-        sys.executable,
-        "-m",
-        "tests.streams.replay.rescoring.rescore_process",
-        str(model),
-        str(folder),
-        str(workers),
-    ]
+    command = [sys.executable, "-m", rescore_process.__name__, str(model), str(folder), str(workers)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     ) as process:
