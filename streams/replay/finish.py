@@ -38,8 +38,8 @@ from streams.replay.workdir import WorkFolder
 
 MOST_COMPANIES = 20
 _PACKED = 3
-"""Level of compression. At 9, gzip's own, the hours of two years and 488 companies take three times as long to pack, and
-are a fifth smaller."""
+"""Level of compression: at 9, gzip's own, the hours of two years take three times as long to pack, and are a fifth
+smaller."""
 _BUFFER_BYTES = 1 << 16
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
