@@ -1,83 +1,36 @@
-"""The report as text: what it says, that nothing breaks out of it, and that nothing is left half-written."""
+"""The report as text: what it says of a run, its alerts and its limits, and how large it grows."""
 
 from __future__ import annotations
 
-import gzip
 import json
-import random
 import re
-from html import unescape
-from html.parser import HTMLParser
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from streams.errors import InputError
-from streams.records import Counterfactual, Quality, encode
-from streams.replay import results
-from streams.replay.report import ReportOptions, report_data, write_report
-from streams.replay.report.alert_view import alert_view, element_id, number, safe_url
-from streams.replay.report.charts import overview_chart, script_json
-from streams.replay.report.command import command
+from streams.records import Counterfactual, Quality
+from streams.replay.report import ReportOptions
+from streams.replay.report.alert_view import alert_view, number
+from streams.replay.report.charts import overview_chart
 from streams.replay.report.figures import alerts_per_rule
 from streams.replay.report.lives import lives, strongest_first
 from streams.replay.report.page import render
-from tests.streams.monitor.invented import in_order, incident, run
 from tests.streams.replay.report.report_invented import (
     DAY,
-    HOSTILE,
     HOUR,
-    RULES,
     START,
     evidence,
     hours,
     life,
-    message,
     of_company,
     report,
     transition,
 )
-
-
-class _Page(HTMLParser):
-    """The page's elements, and its text outside scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._inside = ""
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._inside = tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside not in ("script", "style"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def _page(*args: Any, **kwargs: Any) -> _Page:
-    return _Page(render(report(*args, **kwargs)))
+from tests.streams.replay.report.report_text import PageText, page_of
 
 
 def test_it_says_what_was_replayed_and_how_to_do_it_again() -> None:
-    text = _page(life("a1", START + 2 * DAY)).text
+    text = page_of(life("a1", START + 2 * DAY)).text
     for words in (
         "history.csv",
         "2 March 2026 00:00 UTC to 15 March 2026 23:59 UTC",
@@ -92,7 +45,7 @@ def test_it_says_what_was_replayed_and_how_to_do_it_again() -> None:
 
 
 def test_an_alert_is_told_with_its_evidence_in_plain_words() -> None:
-    text = _page(life("a1", START + 2 * DAY + 9 * HOUR)).text
+    text = page_of(life("a1", START + 2 * DAY + 9 * HOUR)).text
     for words in (
         "Quillmark Ferries (QLMK)",
         "78 % of 12 stories in the last 60 minutes are negative, against a usual 24 %.",
@@ -118,7 +71,7 @@ def test_an_alert_is_told_with_its_evidence_in_plain_words() -> None:
 def test_a_threshold_alert_claims_nothing_about_chance() -> None:
     plain = evidence(START + DAY, e_value=None, threshold=0.75, counterfactual=None, topics={})
     alerts = life("a1", START + DAY, evidence=plain)
-    text = _page(alerts).text
+    text = page_of(alerts).text
     assert "a share of 78 % against a threshold of 75 %" in text
     assert "Without its strongest story" not in text
     assert "the rule asks for" not in text
@@ -148,7 +101,7 @@ def test_an_alert_that_fired_before_the_range_is_no_alert_of_the_range() -> None
     (over,) = [alert for alert in life("a1", START) if alert.state == "resolved"]
     (found,) = lives([over])
     assert (found.fired, found.fired_before, found.begin) == (None, True, START)
-    text = _page([over]).text
+    text = page_of([over]).text
     assert "0 alerts fired" in text
     assert "0 rises that came to nothing" in text
     assert "fired before the range" in text
@@ -176,7 +129,7 @@ def test_strength_is_severity_then_evidence_then_rise() -> None:
 def test_of_very_many_alerts_the_strongest_are_shown_in_full_and_it_says_so() -> None:
     alerts = [alert for n in range(40) for alert in life(f"a{n}", START + n * HOUR * 8)]
     alerts += life("strongest", START + DAY, severity="critical")
-    page = _page(alerts, options=ReportOptions(alerts_in_full=5, alert_rows=30))
+    page = page_of(alerts, options=ReportOptions(alerts_in_full=5, alert_rows=30))
     shown = [element["id"] for element in page.all("details") if "alert" in (element.get("class") or "")]
     assert len(shown) == 5
     assert shown[0] == "alert-strongest"
@@ -190,7 +143,7 @@ def test_of_very_many_alerts_the_strongest_are_shown_in_full_and_it_says_so() ->
 def test_a_rise_that_came_to_nothing_called_nobody() -> None:
     at = START + DAY
     alerts = [transition("p", "pending", at, 0), transition("p", "inactive", at + HOUR, 1)]
-    text = _page(alerts).text
+    text = page_of(alerts).text
     assert "0 alerts fired" in text
     assert "1 rise that came to nothing" in text
     assert "never fired" in text
@@ -199,7 +152,7 @@ def test_a_rise_that_came_to_nothing_called_nobody() -> None:
 
 def test_figures_are_per_week_and_company() -> None:
     alerts = [alert for n in range(6) for alert in life(f"a{n}", START + n * DAY)]
-    text = _page(alerts, days=14).text
+    text = page_of(alerts, days=14).text
     assert "6 alerts fired 6 warning" in text
     assert "1.5 per week and company" in text  # 6 alerts, two weeks, two companies
     assert "0.43 a day in all" in text
@@ -220,7 +173,7 @@ def test_every_rule_is_counted_also_one_that_never_fired() -> None:
         ("Surge", 2, (0, 1, 1), 1),
         ("Gone", 1, (0, 1, 0), 0),
     ]
-    text = _page(life("a", at), rules=("Surge", "Quiet")).text
+    text = page_of(life("a", at), rules=("Surge", "Quiet")).text
     assert "Surge 1 0 1 0 0 Quiet 0 0 0 0 0" in text
 
 
@@ -235,7 +188,7 @@ def test_what_limits_a_run_is_said() -> None:
     figures = msgspec.structs.replace(
         data.figures, late=4, duplicates=20, suppressed=3, bad={"bad_time": 1, "not_json": 2}
     )
-    text = _Page(render(msgspec.structs.replace(data, figures=figures))).text
+    text = PageText(render(msgspec.structs.replace(data, figures=figures))).text
     for words in (
         "1 of 2 companies had fewer than 60 mentions a day",
         "1 alert of 1 fired while the company had little history of its own",
@@ -255,7 +208,7 @@ def test_an_empty_run_is_a_report_too() -> None:
     data = report()
     facts = msgspec.structs.replace(data.facts, first_event=None, last_event=None)
     figures = msgspec.structs.replace(data.figures, mentions_read=0, companies=0)
-    text = _Page(render(msgspec.structs.replace(data, facts=facts, figures=figures, timeline=[]))).text
+    text = PageText(render(msgspec.structs.replace(data, facts=facts, figures=figures, timeline=[]))).text
     assert "no mention was read" in text
     assert "No mention lies in the range: nothing was tested." in text
     assert "No company was mentioned in this range." in text
@@ -269,100 +222,6 @@ def test_a_range_is_what_was_asked_for_as_far_as_there_is_data() -> None:
     assert (later.start, later.end) == (START + DAY, facts.last_event)
     past = msgspec.structs.replace(facts, asked_from=START + 99 * DAY, asked_until=None)
     assert past.start == past.end
-
-
-def test_hostile_texts_stay_text() -> None:
-    told = evidence(
-        START + DAY,
-        in_words=HOSTILE,
-        topics={HOSTILE: 1.0},
-        messages=(message(1, text=HOSTILE, title=HOSTILE + "!", author=HOSTILE, source=HOSTILE, topic=HOSTILE),),
-    )
-    alerts = life("a1", START + DAY, evidence=told, replay=HOSTILE, versions={"model": HOSTILE}, rule_version=HOSTILE)
-    alerts += life(HOSTILE, START + 2 * DAY, **of_company(HOSTILE, HOSTILE))
-    data = report(alerts, rules_text=RULES + HOSTILE, names={"QLMK": HOSTILE}, versions={HOSTILE: HOSTILE})
-    facts = msgspec.structs.replace(
-        data.facts, source=HOSTILE, parts=(HOSTILE,), command=HOSTILE, options={HOSTILE: HOSTILE}, models=(HOSTILE,)
-    )
-    timeline = [*hours("QLMK", 48), *hours(HOSTILE, 48)]
-    html = render(msgspec.structs.replace(data, facts=facts, timeline=timeline))
-    page = _Page(html)
-    assert not page.all("img")
-    assert not [name for _, attributes in page.elements for name in attributes if name.startswith("on")]
-    scripts = page.all("script")
-    assert [script.get("type") for script in scripts].count(None) == 2  # plotly's and ours
-    assert html.count("<script") == len(scripts) == html.count("</script>")
-    assert page.text.count(HOSTILE) > 15
-    blocks = re.findall(r'<script type="application/json" id="[^"]+">(.*?)</script>', html, re.DOTALL)
-    assert len(blocks) == 3
-    for block in blocks:
-        assert json.loads(block)
-        assert not set("<>&") & set(block)
-
-
-@given(st.text())
-def test_json_in_a_script_can_neither_end_it_nor_change_what_it_says(text: str) -> None:
-    written = script_json({"text": text})
-    assert not set("<>&\u2028\u2029") & set(written)
-    assert json.loads(written) == {"text": text}
-
-
-@given(st.lists(st.text(min_size=1), unique=True, max_size=4))
-def test_every_name_has_a_fragment_of_its_own(names: list[str]) -> None:
-    ids = [element_id("company", name) for name in names]
-    assert len(set(ids)) == len(names)
-    assert all(re.fullmatch(r"company-[\w.-]+", found, re.ASCII) for found in ids)
-
-
-def test_common_symbols_make_fragments_that_one_can_write() -> None:
-    assert element_id("company", "BRK.B") == "company-BRK.B"
-    assert element_id("company", "0700.HK") == "company-0700.HK"
-    assert element_id("company", "A&B_C") == "company-A_26_B_5f_C"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "javascript:alert(1)",
-        "JavaScript:alert(1)",
-        "java\nscript:alert(1)",
-        " https://quill.example",
-        "data:text/html,<script>1</script>",
-        "file:///etc/hosts",
-        "//quill.example/a",
-        "https://",
-        "https://user:word@quill.example/",
-        "https:\\\\quill.example",
-        "http://[broken",
-        "https://quill.example/" + "a" * 3_000,
-        "",
-        None,
-    ],
-)
-def test_a_link_that_is_not_plainly_http_is_no_link(url: str | None) -> None:
-    assert safe_url(url) == (None, "")
-    told = evidence(START + DAY, messages=(message(url=url),))
-    links = _page(life("a1", START + DAY, evidence=told)).all("a")
-    assert all((link["href"] or "").startswith("#") for link in links)
-
-
-def test_a_link_tells_nobody_where_it_was_followed_from() -> None:
-    page = _page(life("a1", START + DAY))
-    (link,) = [link for link in page.all("a") if not (link["href"] or "").startswith("#")]
-    assert link["href"] == "https://quill.example/ferries?a=1&b=2"
-    assert {"noopener", "noreferrer"} <= set((link["rel"] or "").split())
-    assert "open at quill.example" in page.text
-
-
-def test_the_policy_lets_nothing_be_fetched_and_names_the_scripts_by_hash() -> None:
-    page = _page()
-    policy = next(meta["content"] or "" for meta in page.all("meta") if meta.get("http-equiv"))
-    rules = dict(part.strip().split(" ", 1) for part in policy.split(";"))
-    assert rules["default-src"] == "'none'"
-    assert re.fullmatch(r"'sha256-\S+' 'sha256-\S+'", rules["script-src"])
-    assert rules["img-src"] == "data: blob:"
-    assert not {"connect-src", "font-src", "frame-src"} & set(rules)
-    assert not [element for element in page.elements if element[1].get("src") or element[0] == "link"]
 
 
 def test_plotly_is_embedded_once_however_many_charts_there_are() -> None:
@@ -406,142 +265,3 @@ def test_many_years_are_counted_by_weeks() -> None:
 def test_numbers_are_for_people(value: float, words: str) -> None:
     assert number(value) == words
     assert number(3.1e17) == "3.1e+17"
-
-
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    alerts = [*life("a1", START + DAY), *life("b2", START + DAY)]
-    for name in ("one.html", "two.html"):
-        write_report(report(alerts), tmp_path / name)
-    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.html", "two.html"]
-
-
-def test_text_that_no_encoding_holds_does_not_stop_a_report(tmp_path: Path) -> None:
-    write_report(report(names={"QLMK": "Quill\ud800mark"}, versions={"odd \udfff": "\ud800"}), tmp_path / "r.html")
-    assert "Quill" in (tmp_path / "r.html").read_text(encoding="utf-8")
-
-
-def test_a_timeline_that_breaks_off_leaves_no_report(tmp_path: Path) -> None:
-    broken = tmp_path / "timeline.jsonl.gz"
-    broken.write_bytes(gzip.compress(b'{"entity": "QLMK"}\n'))
-    with pytest.raises(InputError, match="line 1"):
-        write_report(report(timeline=results.read_timeline(broken)), tmp_path / "report.html")
-    assert not (tmp_path / "report.html").exists()
-
-
-def _summary(**changes: Any) -> results.Summary:
-    versions = results.Versions(
-        squall="0.1.0",
-        python="3.11",
-        records={"alert": 1},
-        rules="ba9876543210",
-        rules_file="desk.yaml",
-        rules_sha256="ab" * 32,
-        models={"small@3": 42},
-    )
-    values: dict[str, Any] = {
-        "mode": "as-scored",
-        "source": results.SourceSummary(
-            kind="files",
-            text="a b.jsonl",
-            identity="77" * 8,
-            parts=[{"name": "a b.jsonl", "bytes": 12, "sha256": "e3"}],
-        ),
-        "options": {"monitor": {"allowed_lateness_s": 120}, "entity": None, "warm_up": "all"},
-        "messages": {"messages": 700, "bad_rows": 3},
-        "report_from": None,
-        "report_until": START + 5 * DAY,
-        "first_event": START,
-        "last_event": START + 2 * DAY,
-        "mentions": 600,
-        "companies": 1,
-        "late": 0,
-        "duplicates": 0,
-        "suppressed": 0,
-        "bad": {},
-        "transitions": 3,
-        "fired": 1,
-        "fired_by_severity": {"warning": 1},
-        "fired_per_day": {},
-        "most_alerts": [results.CompanySummary(entity="BRYN", name="Brynholt", alerts=0)],
-        "rules": [],
-        "versions": versions,
-    }
-    return results.Summary(**{**values, **changes})
-
-
-def test_a_finished_run_has_all_that_a_report_needs(tmp_path: Path) -> None:
-    alerts = life("a1", START + DAY)
-    (tmp_path / results.SUMMARY).write_bytes(encode(_summary()))
-    (tmp_path / results.ALERTS).write_bytes(b"".join(results.alert_line(alert) for alert in alerts))
-    (tmp_path / results.RULES).write_text(RULES, encoding="utf-8")
-    lines = b"".join(encode(point) + b"\n" for point in hours("QLMK", 48))
-    (tmp_path / results.TIMELINE).write_bytes(gzip.compress(lines))
-    data = report_data(results.load_run(tmp_path))
-    assert data.names == {"BRYN": "Brynholt", "QLMK": "Quillmark Ferries"}
-    assert data.margin == 0.1
-    assert data.facts.options == {"monitor.allowed_lateness_s": "120", "warm_up": "all"}
-    page = _Page(render(data))
-    for words in (
-        "squall replay 'a b.jsonl' --as-scored --to 2026-03-07T00:00:00Z --warm-up all --rules rules.yaml --out again",
-        "bad rows 3, messages 700",
-        "with the scores that the mentions came with: small@3",
-        "a b.jsonl, bytes 12, sha256 e3",
-        "desk.yaml (sha256 " + "ab" * 32,
-        "from the beginning to 7 March 2026 00:00 UTC",
-        "2 March 2026 00:00 UTC to 4 March 2026 00:00 UTC",
-        "288 mentions 312 more outside the range",
-        "Quillmark Ferries QLMK",
-    ):
-        assert words in page.text, words
-
-
-def test_the_command_names_all_that_a_summary_knows() -> None:
-    versions = msgspec.structs.replace(_summary().versions, rules_file="default_rules.yaml")
-    parts = [{"name": "a.csv"}, {"name": "b.csv"}]
-    told = _summary(
-        mode="rescored",
-        source=results.SourceSummary(kind="files", text="a.csv b.csv", identity="7", parts=parts),
-        options={
-            "model": "small@3f9a",
-            "entity": "QLMK",
-            "known_at": "2026-03-09T00:00:00Z",
-            "warm_up": "36h",
-            "columns": {"text": "the body"},
-            "default_source": "wire",
-            "assume_utc": True,
-            "sort": True,
-        },
-        report_from=START,
-        report_until=None,
-        versions=versions,
-    )
-    assert command(told) == (
-        "squall replay a.csv b.csv --model 3f9a --from 2026-03-02T00:00:00Z --warm-up 36h "
-        "--known-at 2026-03-09T00:00:00Z --entity QLMK --column 'text=the body' --source wire --assume-utc --sort "
-        "--out again"
-    )
-    kafka = results.SourceSummary(kind="kafka", text="kafka:?from=a&to=b", identity="7", parts=[{"topic": "t"}])
-    told = _summary(source=kafka, options={"trust_stories": True}, report_until=None, versions=versions)
-    assert command(told) == "squall replay 'kafka:?from=a&to=b' --as-scored --trust-stories --out again"
-
-
-def test_rules_that_cannot_be_read_are_shown_all_the_same(tmp_path: Path) -> None:
-    (tmp_path / results.SUMMARY).write_bytes(encode(_summary()))
-    (tmp_path / results.ALERTS).write_bytes(b"")
-    (tmp_path / results.RULES).write_text("rules: of a later version\n", encoding="utf-8")
-    (tmp_path / results.TIMELINE).write_bytes(gzip.compress(b""))
-    data = report_data(results.load_run(tmp_path))
-    assert data.margin is None
-    assert "rules: of a later version" in unescape(render(data))
-
-
-def test_what_the_monitor_raises_is_told() -> None:
-    raised = run(in_order(incident(random.Random(3))))
-    fired = [found for found in lives(raised) if found.fired is not None]
-    assert fired
-    page = _page(raised)
-    for found in fired:
-        assert f"alert-{found.id}" in {element.get("id") for element in page.all("details")}
-        for told in found.shown.evidence.messages:
-            assert told.text in page.text
