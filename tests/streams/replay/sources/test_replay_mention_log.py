@@ -24,7 +24,6 @@ from tests.streams.replay.sources.scored_rows import (
     row,
 )
 
-
 SEED = Seed(
     entity="BRMFD",
     learned_until=AT,
