@@ -6,6 +6,7 @@ Prints the numbers of its processes at the first batch, and a line for each batc
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 from itertools import count
 from pathlib import Path
@@ -45,4 +46,6 @@ def run(model: Path, folder: Path, workers: int) -> Path:
 
 
 if __name__ == "__main__":
+    # A shell starts what it runs in the background with Ctrl-C ignored, and what that starts inherits it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     run(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -63,13 +63,13 @@ def has_ended(pid: int, within_s: float) -> bool:
         os.close(handle)
 
 
-@pytest.mark.timeout(900)  # each process takes ten seconds of a core to load torch, and there are seven
+@pytest.mark.timeout(900)  # each process takes ten seconds of a core to load torch, and there are six
 def test_however_it_is_ended_it_goes_on_to_the_bytes_of_an_undisturbed_run_and_leaves_no_process(
     model: Path, tmp_path: Path
 ) -> None:
-    undisturbed = run(model, tmp_path / "undisturbed", 2).read_bytes()
+    undisturbed = run(model, tmp_path / "undisturbed", 1).read_bytes()
     folder = tmp_path / "out"
-    orphans = killed(model, folder)
+    orphans = killed(model, folder)  # what two processes have scored before that is in the result, too
     interrupted(model, folder)
     bereaved(model, folder)
     assert not (folder / "mentions.jsonl.gz").exists()
@@ -81,7 +81,7 @@ def killed(model: Path, folder: Path) -> list[int]:
     """Kill the main process, which can tell its children nothing any more; returns their numbers."""
     with started(model, folder, workers=2) as process:
         children = [int(word) for word in line(process).split()]
-        for _ in range(random.Random(5).randrange(3, 9)):
+        for _ in range(random.Random(5).randrange(8, 14)):
             assert int(line(process)) < MESSAGES
         process.kill()
     assert len(children) == 2

@@ -214,13 +214,25 @@ def test_raw_messages_are_scored_first_and_bad_rows_are_told(
     rows = [
         f"{n},2026-03-0{n}T10:00:00Z,$MSFT opens data centre number {n} to the public on a day" for n in range(1, 8)
     ]
-    path.write_text("\n".join(["id,published_at,text", *rows, "8,yesterday,$MSFT has no time"]) + "\n")
-    result = squall("warm", str(path), "--workers", "1", "--dry-run")
-    assert result.exit_code == 1
-    assert "wire.csv:9" in result.output
+    path.write_text("\n".join(["id,published_at,text", "0,yesterday,$MSFT has no time", *rows]) + "\n")
+    result = squall("warm", str(path), "--workers", "1", "--to", "2026-03-04T00:00:00Z")
+    assert result.exit_code == 1, "there was a bad row"
+    assert "wire.csv:2" in result.output
     assert "1 company in the history: 1 new" in result.output
-    assert squall("warm", str(path), "--workers", "1", "--skip-bad", "--to", "2026-03-04T00:00:00Z").exit_code == 0
     (seed,) = seeds_on(settings_with_topics)
     assert seed.entity == "MSFT"
     assert {round(learned.votes) for learned in seed.baselines.values()} == {3}
     assert f"{seed.learned_until:%Y-%m-%d}" == "2026-03-03"
+
+
+def test_bad_rows_end_with_1_unless_they_may_be_passed_over(
+    settings_with_topics: Settings, squall: Any, tmp_path: Path
+) -> None:
+    path = history(tmp_path)
+    path.write_text('{"broken\n' + path.read_text())
+    arguments = ("warm", str(path), "--as-scored", "--dry-run")
+    assert squall(*arguments).exit_code == 1
+    passed = squall(*arguments, "--skip-bad")
+    assert passed.exit_code == 0, passed.output
+    assert f"{path}:1" in passed.output
+    assert end_of(settings_with_topics, settings_with_topics.topics.mentions) == 0
