@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.labels import SENTIMENTS, TOPIC_IDS
+
+Tier = Literal["transformer", "linear"]
 
 PROBABILITY_DECIMALS = 4
 """Digits kept: more would be noise of the arithmetic, and would make records longer."""
@@ -34,6 +36,13 @@ class Prediction:
         topic_probability: its probability.
         truncated: part of the text was not read, because it is longer than the model's `max_length`.
         tokens: tokens that were read, special tokens included.
+        tier: what answered: the network, or the linear model before it.
+        cached: the answer of an equal text, given again.
+        degraded: the linear tier answered alone because of overload, sure of it or not.
+        abstained: the most probable sentiment is too unsure to be acted on.
+        windows: pieces that a long text was read in; 1 for all others.
+        model: which model answered; None where whoever asked knows.
+        own_topics: probability by name, of the topics that the user added.
     """
 
     negative: float
@@ -45,6 +54,13 @@ class Prediction:
     topic_probability: float
     truncated: bool
     tokens: int
+    tier: Tier = "transformer"
+    cached: bool = False
+    degraded: bool = False
+    abstained: bool = False
+    windows: int = 1
+    model: ModelId | None = None
+    own_topics: tuple[tuple[str, float], ...] = ()
 
 
 class Scorer(Protocol):
