@@ -40,6 +40,10 @@ GIVEN = ModelVersion(name="given", version="1")
 """The model of scores that were given, not computed."""
 UNKNOWN_TOPIC = "unknown"
 
+SUM_TOLERANCE = 0.02
+"""How far the three probabilities may be from 1 in sum: each was perhaps rounded to two decimals."""
+_LEAST_SUM, _GREATEST_SUM = 1.0 - SUM_TOLERANCE, 1.0 + SUM_TOLERANCE
+
 _RECORD_TYPES = ("mention", "progress", "seed")
 _RECORD_START = b'{"type":"'
 
@@ -154,6 +158,8 @@ class MentionRows:
             return None
         negative = row.negative
         neutral, positive = _others(negative, row.neutral, row.positive)
+        if not _LEAST_SUM <= negative + neutral + positive <= _GREATEST_SUM:
+            return None
         author = row.author
         if author is not None and not _is_plain(author, most):
             author = clean_word(author)
@@ -240,6 +246,9 @@ class MentionRows:
         if negative is None:
             raise ValueError("negative is empty: it is the probability that the message is negative")
         neutral, positive = _others(negative, _probability(fields, "neutral"), _probability(fields, "positive"))
+        if not _LEAST_SUM <= (total := negative + neutral + positive) <= _GREATEST_SUM:
+            given = f"negative {negative:g}, neutral {neutral:g} and positive {positive:g}"
+            raise ValueError(f"{given} come to {total:.4g}: the probabilities of one message come to 1")
         relevance = _probability(fields, "relevance")
         arrived = message.published_at
         if "received_at" in fields:

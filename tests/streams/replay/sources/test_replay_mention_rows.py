@@ -80,6 +80,44 @@ def test_what_is_not_given_of_the_sentiments_is_what_the_others_leave(tmp_path: 
     assert [(item.neutral, item.positive) for item in mentions(records)] == [(0.75, 0.0), (0.25, 0.5), (0.5, 0.25)]
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize(
+    ("negative", "neutral", "positive", "total"),
+    [(0.9, 0.9, 0.9, "2.7"), (0.3, 0.3, 0.3, "0.9"), (0.0, 0.0, 0.0, "0"), (0.4, 0.3, 0.33, "1.03")],
+)
+def test_probabilities_that_do_not_come_to_1_are_a_bad_row(
+    tmp_path: Path, kind: str, negative: float, neutral: float, positive: float, total: str
+) -> None:
+    rows = [row(1), row(2, negative=negative, neutral=neutral, positive=positive)]
+    path = (lines if kind == "jsonl" else table)(tmp_path / f"m.{kind}", rows)
+    records, bad = read(opened(path))
+    assert len(mentions(records)) == 1
+    ((where, reason, detail),) = bad
+    assert (where, reason) == (f"{path}:{2 if kind == 'jsonl' else 3}", "bad_row")
+    given = f"negative {negative:g}, neutral {neutral:g} and positive {positive:g}"
+    assert detail == f"{given} come to {total}: the probabilities of one message come to 1"
+
+
+def test_two_probabilities_that_leave_nothing_for_the_third_are_a_bad_row(tmp_path: Path) -> None:
+    bare = {key: value for key, value in row(2, negative=0.9).items() if key != "positive"}
+    _, (bad,) = read(opened(lines(tmp_path / "m.jsonl", [row(1), bare])))
+    assert "negative 0.9, neutral 0.5 and positive 0 come to 1.4" in bad.detail
+
+
+def test_rounded_probabilities_are_taken_as_they_are(tmp_path: Path) -> None:
+    rows = [
+        row(1, negative=0.33, neutral=0.33, positive=0.33),
+        row(2, negative=0.34, neutral=0.34, positive=0.335),
+        row(3, negative=0.5, neutral=0.25, positive=0.27),
+    ]
+    for path in (lines(tmp_path / "m.jsonl", rows), table(tmp_path / "m.csv", rows)):
+        records, bad = read(opened(path))
+        assert not bad
+        assert [[item.negative, item.neutral, item.positive] for item in mentions(records)] == [
+            [item["negative"], item["neutral"], item["positive"]] for item in rows
+        ]
+
+
 def test_mixed_time_zones_come_out_in_utc_and_a_time_without_one_is_refused_unless_told(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "m.jsonl",
