@@ -1,4 +1,4 @@
-"""How fast the classifier alone is on this machine: `python -m models.benchmark`.
+"""How fast the classifier alone is on this machine: `python -m models.benchmark`; on a GPU, with `--device cuda`.
 
 The texts are put together from invented companies and events; the mean is near 28 tokens, that of real
 financial tweets, and lengths vary as theirs do. No text occurs twice, so nothing is answered from a repeat.
@@ -13,8 +13,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+import torch
 
 from models.classifier import Classifier
+from models.device import choose_device, choose_dtype
 
 _COMPANIES = (
     "Alderney Foods", "Bracken Motors", "Cobalt Ridge Mining", "Dunmore Bank", "Eastwater Energy", "Fennick Labs",
@@ -80,35 +84,70 @@ def measure(
         mean_tokens=tokens / len(texts),
         messages=len(texts),
         repeats=repeats,
-        device=str(classifier.device),
-        dtype=str(classifier.dtype).removeprefix("torch."),
+        device=classifier.device,
+        dtype=classifier.precision,
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the speed of a model folder (the shipped one by default)."""
-    parser = argparse.ArgumentParser(prog="python -m models.benchmark", description="Speed of the classifier alone.")
+    """Print the speed of a model folder (the shipped one by default), or of networks of given shapes."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.benchmark",
+        description="Speed of the classifier alone. On CUDA, or with --shape: of networks with random weights, "
+        "against the speed of plain matrix products on the same device.",
+    )
     parser.add_argument("--model", help="model folder (default: the shipped model)")
-    parser.add_argument("--messages", type=int, default=4096)
+    parser.add_argument("--messages", type=int, default=None, help="texts (default: 4,096; 65,536 on CUDA)")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--batch-messages", type=int, default=1024, help="messages per call")
-    parser.add_argument("--max-tokens", type=int, default=2048, help="tokens per batch inside a call")
+    parser.add_argument(
+        "--batch-messages", type=int, default=None, help="messages per call (default: 1,024; CUDA 16,384)"
+    )
+    parser.add_argument("--max-tokens", type=int, default=2048, help="tokens per batch inside a call of a model folder")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--shape", nargs="+", help="minilm-l6, bert-base (default on CUDA: both)")
+    parser.add_argument("--variant", nargs="+", help="ways to compute a shape (default: all that the device has)")
+    parser.add_argument("--attention", default="flash", help="padding-free attention on CUDA: flash, cudnn or auto")
+    parser.add_argument("--json", help="also write the figures of the shapes here")
     options = parser.parse_args(arguments)
+    where = choose_device(options.device)
+    if options.shape or (where.type == "cuda" and options.model is None):
+        _measure_shapes(options, where)
+    else:
+        _measure_model(options)
+
+
+def _measure_model(options: argparse.Namespace) -> None:
     classifier = Classifier.load(
         options.model, device=options.device, dtype=options.dtype, max_tokens_per_batch=options.max_tokens
     )
     result = measure(
         classifier,
-        generate_texts(options.messages),
-        batch_messages=options.batch_messages,
+        generate_texts(options.messages or 4096),
+        batch_messages=options.batch_messages or 1024,
         repeats=options.repeats,
     )
     sys.stdout.write(
         f"{classifier.model.name} {classifier.model.version} on {result.device} in {result.dtype}: "
         f"{result.messages_per_s:,.0f} messages/s, {result.tokens_per_s:,.0f} tokens/s "
         f"({result.messages} messages of {result.mean_tokens:.1f} tokens, median of {result.repeats} runs)\n"
+    )
+
+
+def _measure_shapes(options: argparse.Namespace, device: torch.device) -> None:
+    from models.bench.report import measure_shapes
+
+    on_cuda = device.type == "cuda"
+    measure_shapes(
+        generate_texts(options.messages or (65_536 if on_cuda else 4096)),
+        shapes=options.shape,
+        variants=options.variant,
+        device=device,
+        dtype=choose_dtype(options.dtype, device),
+        kernel=options.attention,
+        call_messages=options.batch_messages or (16_384 if on_cuda else 1024),
+        repeats=options.repeats,
+        json_file=Path(options.json) if options.json else None,
     )
 
 

@@ -6,46 +6,35 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from models.batching import Batch, plan_batches
-from models.device import choose_device, choose_dtype
+from models.batching import plan_batches
+from models.engines.base import Engine, Outputs, TokenBatch
+from models.engines.choice import load_engine
 from models.files import DEFAULT_MODEL, TOKENIZER, Manifest, read_manifest
 from models.labels import SENTIMENTS, TOPICS
-from models.network import ClassifierNetwork
 from models.prediction import ModelId, Prediction, build_predictions, softmax
-from models.storage import load_network
-from models.tokens import TextTokenizer, pad
+from models.tokens import TextTokenizer
 
 
 class Classifier:
     """Scores texts for sentiment and topic; made by `load`.
 
-    A text's prediction depends on the text alone, bit for bit, whatever else is in the call or its batch, as long as
-    machine, device, number format and number of threads stay the same. On the CPU that is tested (another number of
-    threads changes bits that the rounding to four decimals nearly always hides); CUDA libraries may choose other
-    kernels for other batch sizes, so there it holds up to rounding only.
+    A text's prediction depends on the text alone, whatever else is in the call or its batch, as long as machine,
+    backend, number format and number of threads stay the same: bit for bit with torch on the CPU (another number of
+    threads changes bits that the rounding to four decimals nearly always hides), up to rounding elsewhere. Each engine
+    in `models.engines` says what it holds to.
     """
 
     def __init__(
-        self,
-        network: ClassifierNetwork,
-        tokenizer: TextTokenizer,
-        manifest: Manifest,
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-        max_tokens_per_batch: int,
+        self, engine: Engine, tokenizer: TextTokenizer, manifest: Manifest, *, max_tokens_per_batch: int
     ) -> None:
         if max_tokens_per_batch < 1:
             raise ValueError(f"max_tokens_per_batch must be at least 1, got {max_tokens_per_batch}")
-        self._network = network
+        self._engine = engine
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._max_tokens = max_tokens_per_batch
-        self.device = device
-        self.dtype = dtype
 
     @classmethod
     def load(
@@ -56,6 +45,7 @@ class Classifier:
         dtype: str = "auto",
         max_tokens_per_batch: int = 2048,
         max_length: int | None = None,
+        backend: str = "torch",
     ) -> Classifier:
         """Load a model folder without any network access, after checking its files.
 
@@ -65,10 +55,12 @@ class Classifier:
             dtype: "auto" (bfloat16 where the device computes it fast), "float32" or "bfloat16".
             max_tokens_per_batch: tokens that go through the network at once, padding included.
             max_length: tokens of a text that are read; None is the model's own limit, more is refused.
+            backend: what computes; "torch" is always there.
 
         Raises:
             ModelFilesError: the folder is incomplete, altered, or made for another version of Squall.
             DeviceError: the device or the number format is unknown or not there.
+            BackendMissingError: the backend is unknown or not installed.
             ValueError: a limit is too small, or `max_length` exceeds the model's.
         """
         folder = Path(path) if path is not None else DEFAULT_MODEL
@@ -76,12 +68,9 @@ class Classifier:
         length = manifest.max_length if max_length is None else max_length
         if length > manifest.max_length:
             raise ValueError(f"max_length may be at most {manifest.max_length} for {manifest.name}, got {length}")
-        where = choose_device(device)
-        kind = choose_dtype(dtype, where)
-        network = load_network(folder).to(where)
-        network.encoder.to(kind)
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
-        return cls(network, tokenizer, manifest, device=where, dtype=kind, max_tokens_per_batch=max_tokens_per_batch)
+        engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype)
+        return cls(engine, tokenizer, manifest, max_tokens_per_batch=max_tokens_per_batch)
 
     @property
     def model(self) -> ModelId:
@@ -92,6 +81,26 @@ class Classifier:
     def manifest(self) -> Manifest:
         """What the model folder's manifest says."""
         return self._manifest
+
+    @property
+    def backend(self) -> str:
+        """What computes: "torch", "onnx" or "openvino"."""
+        return self._engine.name
+
+    @property
+    def precision(self) -> str:
+        """How numbers are held: "float32", "bfloat16" or "int8"."""
+        return self._engine.precision
+
+    @property
+    def device(self) -> str:
+        """Where it computes: "cpu", "cuda:0", ..."""
+        return self._engine.device
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the pooled vectors."""
+        return self._engine.hidden_size
 
     @property
     def max_length(self) -> int:
@@ -110,29 +119,39 @@ class Classifier:
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, got one string; write predict([text])")
         tokenized = self._tokenizer(texts)
-        # Reposts within one call are computed once; that is free, as equal ids give equal answers.
-        place = {ids: index for index, ids in enumerate(dict.fromkeys(text.ids for text in tokenized))}
-        sentiment, topic = self._probabilities(list(place))
-        rows = [place[text.ids] for text in tokenized]
+        outputs = self._outputs([text.ids for text in tokenized])
+        sentiment, topic = self._calibrated(outputs)
         return build_predictions(
-            sentiment[rows],
-            topic[rows],
+            sentiment,
+            topic,
             [len(text.ids) for text in tokenized],
             [text.truncated for text in tokenized],
         )
 
-    @torch.inference_mode()
-    def _probabilities(self, rows: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return probabilities [rows, sentiments] and [rows, topics]."""
-        sentiment = np.empty((len(rows), len(SENTIMENTS)))
-        topic = np.empty((len(rows), len(TOPICS)))
-        for batch in plan_batches([len(row) for row in rows], self._max_tokens):
-            members = list(batch.indices)
-            sentiment[members], topic[members] = self._run(batch, rows)
-        return softmax(sentiment), softmax(topic)
+    def outputs(self, texts: Sequence[str]) -> Outputs:
+        """Return what the network says of each text, before calibration: logits and pooled vectors."""
+        return self._outputs([text.ids for text in self._tokenizer(texts)])
 
-    def _run(self, batch: Batch, rows: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the logits of one batch, [batch, sentiments] and [batch, topics]."""
-        ids, mask = pad([rows[index] for index in batch.indices], batch.padded_length, self._manifest.pad_id)
-        sentiment, topic = self._network(ids.to(self.device), mask.to(self.device))
-        return sentiment.double().cpu().numpy(), topic.double().cpu().numpy()
+    def close(self) -> None:
+        """Let go of the engine's memory and threads; the classifier is not used afterwards."""
+        self._engine.close()
+
+    def _calibrated(self, outputs: Outputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return probabilities [rows, sentiments] and [rows, topics]."""
+        return softmax(outputs.sentiment), softmax(outputs.topic)
+
+    def _outputs(self, rows: Sequence[tuple[int, ...]]) -> Outputs:
+        """Return what the network says of each row of token ids, in order."""
+        # Reposts within one call are computed once; that is free, as equal ids give equal answers.
+        place = {ids: index for index, ids in enumerate(dict.fromkeys(rows))}
+        distinct = list(place)
+        plan = plan_batches([len(row) for row in distinct], self._max_tokens)
+        batches = [TokenBatch(tuple(distinct[at] for at in batch.indices), batch.padded_length) for batch in plan]
+        sentiment = np.empty((len(distinct), len(SENTIMENTS)))
+        topic = np.empty((len(distinct), len(TOPICS)))
+        pooled = np.empty((len(distinct), self._engine.hidden_size), dtype=np.float32)
+        for batch, answer in zip(plan, self._engine.run(batches), strict=True):
+            members = list(batch.indices)
+            sentiment[members], topic[members], pooled[members] = answer
+        wanted = [place[row] for row in rows]
+        return Outputs(sentiment[wanted], topic[wanted], pooled[wanted])

@@ -29,11 +29,20 @@ class ClassifierNetwork(nn.Module):
 
         `input_ids` and `attention_mask` are integers of shape [batch, tokens]; the mask is 1 on real tokens.
         """
+        pooled = self.pool(input_ids, attention_mask)
+        return self.heads(self.dropout(pooled))
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean of the encoder's states over real tokens, [batch, hidden] in float32."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         # The pooled vector and the heads stay in float32 whatever the encoder runs in: they cost nothing,
         # and probabilities would otherwise lose their third digit.
         with torch.autocast(device_type=states.device.type, enabled=False):
-            pooled = self.dropout(masked_mean(states.float(), attention_mask))
+            return masked_mean(states.float(), attention_mask)
+
+    def heads(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits [batch, sentiments] and [batch, topics] of pooled vectors [batch, hidden]."""
+        with torch.autocast(device_type=pooled.device.type, enabled=False):
             if self.training:
                 return self.sentiment(pooled), self.topic(pooled)
             return apply_by_row(self.sentiment, pooled), apply_by_row(self.topic, pooled)

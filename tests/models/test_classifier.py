@@ -98,16 +98,9 @@ _loaded: dict[tuple[Path, str], Classifier] = {}
 
 
 def _with_budget(folder: Path, budget: int, dtype: str = "float32") -> Classifier:
-    """Return one loaded model with another token budget, sharing its network."""
+    """Return one loaded model with another token budget, sharing its engine."""
     base = _loaded.setdefault((folder, dtype), Classifier.load(folder, device="cpu", dtype=dtype))
-    return Classifier(
-        base._network,
-        base._tokenizer,
-        base.manifest,
-        device=base.device,
-        dtype=base.dtype,
-        max_tokens_per_batch=budget,
-    )
+    return Classifier(base._engine, base._tokenizer, base.manifest, max_tokens_per_batch=budget)
 
 
 @pytest.mark.parametrize("dtype", FORMATS)
@@ -123,10 +116,8 @@ def test_the_shipped_model_scores_bit_for_bit_alike_in_every_batch(dtype: str) -
 
 
 def _raw(classifier: Classifier, texts: list[str]) -> list[bytes]:
-    """Return the probabilities before rounding as bytes, so that nothing hides in the decimals."""
-    rows = [text.ids for text in classifier._tokenizer(texts)]
-    sentiment, topic = classifier._probabilities(rows)
-    return [first.tobytes() + second.tobytes() for first, second in zip(sentiment, topic, strict=True)]
+    """Return logits and pooled vectors as bytes, so that nothing hides in the decimals."""
+    return [b"".join(part.tobytes() for part in row) for row in zip(*classifier.outputs(texts), strict=True)]
 
 
 def test_the_shipped_model_reads_plain_news_as_a_person_would() -> None:
