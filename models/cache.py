@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from models.prediction import ModelId, Prediction, Scorer
+from models.prediction import ModelId, Prediction, Scorer, predict_quickly
 from models.text import prepare
 
 _LONGEST_KEY = 4_096
@@ -114,6 +114,13 @@ class CachedScorer:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return one prediction per text, in order; a text that stands twice in the call is asked once."""
+        return self._through(texts, self._scorer.predict)
+
+    def predict_quickly(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return what is known, and the scorer's quick answers to the rest."""
+        return self._through(texts, lambda unknown: predict_quickly(self._scorer, unknown))
+
+    def _through(self, texts: Sequence[str], ask: Callable[[list[str]], list[Prediction]]) -> list[Prediction]:
         model, cache = self._scorer.model, self._cache
         keys = [prepare(text) for text in texts]
         answers: dict[str, Prediction] = {}
@@ -127,7 +134,7 @@ class CachedScorer:
             else:
                 answers[key] = replace(known, cached=True)
         if asked:
-            for key, prediction in zip(asked, self._scorer.predict(list(asked.values())), strict=True):
+            for key, prediction in zip(asked, ask(list(asked.values())), strict=True):
                 cache.put(model, key, prediction)
                 answers[key] = prediction
         seen: set[str] = set()

@@ -76,6 +76,20 @@ class Scorer(Protocol):
         ...
 
 
+class DegradableScorer(Scorer, Protocol):
+    """A scorer that has a quick answer for when it is overloaded."""
+
+    def predict_quickly(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return one prediction per text at a fraction of the cost; what is less sure for it is marked `degraded`."""
+        ...
+
+
+def predict_quickly(scorer: Scorer, texts: Sequence[str]) -> list[Prediction]:
+    """Return a scorer's quick answers, or its usual ones if it has none."""
+    quick = getattr(scorer, "predict_quickly", None)
+    return scorer.predict(texts) if quick is None else list(quick(texts))
+
+
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the softmax over the last axis of logits [rows, classes]."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from models.prediction import ModelId, Prediction, Scorer
+from models.prediction import ModelId, Prediction, Scorer, predict_quickly
 
 _WARM_UP = (
     "The company reported its results.",
@@ -43,11 +43,12 @@ class SwappableScorer:
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return one prediction per text, in order, all of one model."""
         scorer = self._scorer  # once: a swap in the meantime is for the next call
-        model = scorer.model
-        return [
-            prediction if prediction.model is not None else replace(prediction, model=model)
-            for prediction in scorer.predict(texts)
-        ]
+        return _named(scorer.model, scorer.predict(texts))
+
+    def predict_quickly(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return the quick answers of the model in use, or its usual ones if it has none."""
+        scorer = self._scorer
+        return _named(scorer.model, predict_quickly(scorer, texts))
 
     def swap(self, load: Callable[[], Scorer], *, expected: ModelId | None = None) -> ModelId:
         """Load another model, warm it up, and answer with it from the next call on.
@@ -75,3 +76,9 @@ class SwappableScorer:
             scorer.predict(list(_WARM_UP))
             self._scorer = scorer
             return scorer.model
+
+
+def _named(model: ModelId, predictions: Sequence[Prediction]) -> list[Prediction]:
+    return [
+        prediction if prediction.model is not None else replace(prediction, model=model) for prediction in predictions
+    ]

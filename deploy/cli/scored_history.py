@@ -62,7 +62,7 @@ def score_history(
     """
     # Only here: the classifier takes seconds to import.
     from models.files import read_manifest
-    from streams.replay.rescoring.models_known import find_model
+    from streams.models_known import find_model
     from streams.replay.rescoring.rescore import RescoreProgress, require_mentions, rescore
 
     messages = open_messages(texts, current, options=files, window=window)

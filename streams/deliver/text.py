@@ -15,7 +15,7 @@ from rich.text import Text
 
 from models.labels import TOPIC_NAMES
 from streams.deliver.words import clean, clock, moment, percent, plural, span, whole_percents
-from streams.records import Alert, AlertState, EvidenceMessage, Quality
+from streams.records import Alert, AlertState, Evidence, EvidenceMessage
 
 _STATE_WORDS: dict[AlertState, str] = {
     "pending": "WORTH A LOOK",
@@ -118,7 +118,7 @@ def alert_block(alert: Alert) -> RenderableType:
     if alert.state in ("firing", "pending"):
         if check := _counterfactual(alert):
             fact("Margin", check)
-        for warning in quality_warnings(alert.evidence.quality):
+        for warning in quality_warnings(alert.evidence):
             facts.add_row(Text("Take care", style="yellow"), Text(warning))
     parts: list[RenderableType] = [Text(f"{company(alert)}: {what_happened(alert)}.", style="bold"), Text(), facts]
     if alert.state in ("firing", "pending") and alert.evidence.messages:
@@ -131,8 +131,9 @@ def alert_block(alert: Alert) -> RenderableType:
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
 
 
-def quality_warnings(quality: Quality) -> list[str]:
+def quality_warnings(evidence: Evidence) -> list[str]:
     """Return what to know before one trusts the evidence; nothing if there is nothing to say."""
+    quality = evidence.quality
     warnings = []
     if not quality.warm:
         warnings.append("This company has little history of its own yet; what is usual is partly an assumption.")
@@ -143,6 +144,10 @@ def quality_warnings(quality: Quality) -> list[str]:
         warnings.append(f"{plural(quality.clamped, 'message')} came with a time in the future, which was corrected.")
     if quality.truncated:
         warnings.append(f"{plural(quality.truncated, 'long message')} could be read only in part.")
+    if quality.degraded:
+        share = percent(quality.degraded / max(quality.degraded, evidence.observed.messages))
+        scored = f"{plural(quality.degraded, 'message')} ({share})"
+        warnings.append(f"{scored} had only the quick score that is given under overload.")
     if quality.capped:
         warnings.append(f"{_stories(quality.capped)} from authors who post very often had no say.")
     return warnings

@@ -321,5 +321,6 @@ def _vote(mention: Mention, at_ms: int) -> Vote:
         url=mention.url,
         truncated=mention.truncated,
         clamped=mention.clamped,
+        degraded=mention.degraded is True,
         given_story=None if mention.story is msgspec.UNSET else mention.story,
     )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import add
 
+import msgspec
+
 from streams.monitor import baseline as baselines
 from streams.monitor.bins import from_ms
 from streams.monitor.rules import Rule
@@ -43,6 +45,8 @@ def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, terms:
         run.truncated += 1
     if vote.clamped:
         run.clamped += 1
+    if vote.degraded:
+        run.degraded += 1
     run.models.add(vote.model)
     if copy:
         for item in run.top:
@@ -141,7 +145,14 @@ def build_evidence(
             rule, run, ranked, weights, log_e=log_e, threshold=threshold, usual=usual
         ),
         messages=tuple(_shown(item, weights, total) for item in ranked),
-        quality=Quality(late=run.late, truncated=run.truncated, clamped=run.clamped, capped=run.capped, warm=warm),
+        quality=Quality(
+            late=run.late,
+            truncated=run.truncated,
+            clamped=run.clamped,
+            capped=run.capped,
+            warm=warm,
+            degraded=run.degraded or msgspec.UNSET,
+        ),
     )
 
 

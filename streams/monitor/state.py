@@ -36,6 +36,7 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     url: str | None = None
     truncated: bool = False
     clamped: bool = False
+    degraded: bool = False
     given_story: str | None = None
     """The story that the mention itself names, in a replay that trusts it."""
 
@@ -67,6 +68,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     top: list[StoryItem] = msgspec.field(default_factory=list)
     truncated: int = 0
     clamped: int = 0
+    degraded: int = 0
     capped: int = 0
     late: int = 0
     models: set[str] = msgspec.field(default_factory=set)

@@ -17,6 +17,7 @@ from streams.records.alert import (
     decode_alert,
 )
 from streams.records.codec import encode
+from streams.records.control import MODEL_KEY, Control, ModelInUse, decode_control
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
     LogEntry,
@@ -33,9 +34,11 @@ from streams.records.verdict import Verdict, VerdictKind, decode_verdict
 
 __all__ = [
     "FEED_MARK_KEY",
+    "MODEL_KEY",
     "Alert",
     "AlertState",
     "Baseline",
+    "Control",
     "Counterfactual",
     "DeadLetter",
     "Evidence",
@@ -44,6 +47,7 @@ __all__ = [
     "LogEntry",
     "Mention",
     "Message",
+    "ModelInUse",
     "ModelVersion",
     "Observed",
     "Origin",
@@ -56,6 +60,7 @@ __all__ = [
     "Verdict",
     "VerdictKind",
     "decode_alert",
+    "decode_control",
     "decode_feed_mark",
     "decode_mention",
     "decode_message",

@@ -96,6 +96,9 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     capped: int
     """Stories in the window that lost their vote to the author cap."""
     warm: bool
+    degraded: int | msgspec.UnsetType = msgspec.UNSET
+    """Messages in the window that the first tier scored alone, because the worker was overloaded; not written where
+    there are none."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

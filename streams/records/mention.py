@@ -7,7 +7,7 @@ reads it again sees the same watermarks and the same baselines.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -71,6 +71,15 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     """`published_at` was in the future and was set to the arrival time plus the allowed skew."""
     watched: bool = False
     """The entity is on a watch list."""
+    tier: Literal["transformer", "linear"] | msgspec.UnsetType = msgspec.UNSET
+    """What scored the text: the linear model where it was sure; not written where it was the network."""
+    degraded: bool | msgspec.UnsetType = msgspec.UNSET
+    """The linear model scored it alone, sure or not, because the worker was overloaded; written where it is so."""
+    abstained: bool | msgspec.UnsetType = msgspec.UNSET
+    """The likeliest sentiment is too unsure to be acted on, and the probabilities say how unsure; written where it is
+    so."""
+    own_topics: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    """Probabilities of the topics that the desk added (`classifier.own_topics`); not written where there are none."""
     story: str | msgspec.UnsetType = msgspec.UNSET
     """The story that the mention's author says it belongs to: in a replay of scored history, on request
     (`--trust-stories`). The monitor takes it where it is set. The scorer never sets it, and it is then not written.

@@ -200,7 +200,7 @@ def _as_scored(request: Request, settings: Settings, work: WorkFolder, journal: 
 def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: Journal, watch: Watch) -> _Prepared:
     # Only here: the classifier takes seconds to import, and memory that a replay of scores has no use for.
     from models.files import read_manifest
-    from streams.replay.rescoring.models_known import find_model
+    from streams.models_known import find_model
     from streams.replay.rescoring.rescore import RescoreProgress, require_mentions, rescore
     from streams.replay.rescoring.segments import RescoreCounters
 

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from models.labels import TOPIC_IDS
-from models.prediction import Prediction, Scorer
+from models.prediction import Prediction, Scorer, predict_quickly
 from streams.errors import RecordError
 from streams.ingest.decode import Decoder, Limits, message_id
 from streams.ingest.duplicates import SeenMessages
@@ -158,23 +158,35 @@ class ScoringStage:
                 batch.dead.append(self._refused(record, error.reason, error.detail))
         return batch
 
-    def score(self, batch: Prepared) -> list[Prediction | Exception]:
+    def score(self, batch: Prepared, *, overloaded: bool = False) -> list[Prediction | Exception]:
         """Score a batch; a message that the classifier cannot score gets its error, and the others their scores.
+
+        Args:
+            batch: from `prepare`.
+            overloaded: give quick answers to what is about no company on a watch list.
 
         Raises:
             Exception: the classifier scores nothing at all: it is broken, and the messages are not to blame.
         """
-        return score_texts(self._scorer, batch.texts)
+        if not overloaded:
+            return score_texts(self._scorer, batch.texts)
+        watched = [any(link.watched for link in ready.links) for ready in batch.ready]
+        answers = {
+            kind: iter(score_texts(self._scorer, _of(batch.texts, watched, kind), quickly=not kind))
+            for kind in (True, False)
+        }
+        return [next(answers[kind]) for kind in watched]
 
     def finish(self, batch: Prepared, predictions: Sequence[Prediction | Exception], *, scored_at: datetime) -> Outcome:
         """Make the mentions of a scored batch."""
         outcome = Outcome(mentions=[], dead=list(batch.dead))
-        model = ModelVersion(name=self._scorer.model.name, version=self._scorer.model.version)
         for ready, prediction in zip(batch.ready, predictions, strict=True):
             if isinstance(prediction, Exception):
                 outcome.dead.append(self._refused(ready.record, "unscorable", repr(prediction)))
             else:
-                outcome.mentions.extend(self._mentions(ready, prediction, model, scored_at))
+                model = prediction.model or self._scorer.model
+                version = ModelVersion(name=model.name, version=model.version)
+                outcome.mentions.extend(self._mentions(ready, prediction, version, scored_at))
         return outcome
 
     def delivered(self, batch: Prepared) -> None:
@@ -268,6 +280,10 @@ class ScoringStage:
                 truncated=prediction.truncated,
                 clamped=ready.clamped,
                 watched=link.watched,
+                tier=prediction.tier if prediction.tier != "transformer" else msgspec.UNSET,
+                degraded=prediction.degraded or msgspec.UNSET,
+                abstained=prediction.abstained or msgspec.UNSET,
+                own_topics=dict(prediction.own_topics) or msgspec.UNSET,
             )
             for link in ready.links
         ]
@@ -285,8 +301,17 @@ class ScoringStage:
         )
 
 
-def score_texts(scorer: Scorer, texts: Sequence[str]) -> list[Prediction | Exception]:
+def _of(texts: Sequence[str], watched: Sequence[bool], kind: bool) -> list[str]:
+    return [text for text, is_watched in zip(texts, watched, strict=True) if is_watched is kind]
+
+
+def score_texts(scorer: Scorer, texts: Sequence[str], *, quickly: bool = False) -> list[Prediction | Exception]:
     """Score texts; one that the classifier cannot score gets its error, and the others their scores.
+
+    Args:
+        scorer: the classifier.
+        texts: any strings.
+        quickly: the scorer's quick answers will do, as it is overloaded.
 
     Raises:
         Exception: the classifier scores nothing at all: it is broken, and the texts are not to blame.
@@ -294,7 +319,7 @@ def score_texts(scorer: Scorer, texts: Sequence[str]) -> list[Prediction | Excep
     if not texts:
         return []
     try:
-        return list(scorer.predict(texts))
+        return list(predict_quickly(scorer, texts) if quickly else scorer.predict(texts))
     except Exception as error:
         _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
     return _one_by_one(scorer, texts)

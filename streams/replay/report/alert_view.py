@@ -132,7 +132,7 @@ def alert_view(life: Life) -> AlertView:
         ),
         messages=messages,
         more_stories=more,
-        warnings=tuple(quality_warnings(evidence.quality)),
+        warnings=tuple(quality_warnings(evidence)),
         life=tuple(_step(step) for step in life.transitions),
         replay=clean(alert.replay),
         id=life.id,

@@ -11,7 +11,7 @@ from models.errors import ModelFilesError
 from models.files import DECIDING_FILES, DEFAULT_MODEL, peek_manifest, write_manifest
 from streams.config import Settings
 from streams.errors import ConfigError
-from streams.replay.rescoring.models_known import find_model
+from streams.models_known import find_model
 
 MARCH = datetime(2020, 3, 1, tzinfo=UTC)
 APRIL = datetime(2020, 4, 1, tzinfo=UTC)
