@@ -15,23 +15,23 @@ PREPARATION_VERSION = 1
 LINK_WORD = "http"
 """What stands for a link: a short link costs about 15 tokens and says nothing; that there is one says a little."""
 
-_LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
-_SPACE = re.compile(r"\s+")
+LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+SPACE = re.compile(r"\s+")
 
 
 def prepare(text: str) -> str:
     """Return the text as the tokenizer shall see it: entities resolved, links shortened, white space collapsed.
 
-    Any string is accepted, lone surrogates included (they become the replacement character, for tokenizers
-    take valid Unicode only).
+    Any string is accepted, lone surrogates included (each becomes a question mark, for tokenizers take valid
+    Unicode only). `models.spans.align` leads back to the original characters.
     """
-    valid = text.encode("utf-8", "replace").decode("utf-8") if not _is_valid(text) else text
-    return _SPACE.sub(" ", _LINK.sub(LINK_WORD, html.unescape(valid))).strip()
+    return SPACE.sub(" ", LINK.sub(LINK_WORD, html.unescape(valid_unicode(text)))).strip()
 
 
-def _is_valid(text: str) -> bool:
+def valid_unicode(text: str) -> str:
+    """Return the text with a question mark for each lone surrogate; its length stays the same."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        return False
-    return True
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text
