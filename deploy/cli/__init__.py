@@ -49,6 +49,7 @@ ENTRIES = (
     Entry("score", "deploy.cli.score", "score", MODEL, "Score the texts of a file: sentiment and topic of each."),
     Entry("train", "deploy.cli.train", "train", MODEL, "Fine-tune the model on labelled texts."),
     Entry("evaluate", "deploy.cli.evaluate", "evaluate", MODEL, "Evaluate a model on the texts that it never saw."),
+    Entry("models", "deploy.cli.models", "app", MODEL, "Look at models, and tell the workers which one answers."),
     Entry("bench", "deploy.cli.bench", "app", MODEL, "Measure speed on this machine."),
     Entry("broker", "deploy.cli.broker", "app", KAFKA, "Start, stop and look at a local Kafka broker."),
     Entry("topics", "deploy.cli.topics", "app", KAFKA, "Make or check the topics, or remove a rehearsal's."),

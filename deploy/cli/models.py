@@ -1,0 +1,17 @@
+"""`squall models`: which models there are, and which one answers."""
+
+from __future__ import annotations
+
+import typer
+
+from deploy.cli.models_use import use
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def models() -> None:
+    """Look at the models that are there, and tell the workers which one is to answer."""
+
+
+app.command("use")(use)
