@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from models.bounds import is_shortened, shorten
 from models.errors import ModelFilesError
 from models.text import prepare
 
@@ -56,11 +57,11 @@ class TextTokenizer:
     def __call__(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Tokenize the texts, in order. Any string is accepted, the empty one included."""
         limit = self.max_length * _CHARACTERS_PER_TOKEN
-        prepared = [prepare(text) for text in texts]
+        prepared = [prepare(shorten(text)) for text in texts]
         encodings = self._backend.encode_batch([text[:limit] for text in prepared])
         return [
-            TokenizedText(tuple(encoding.ids), bool(encoding.overflowing) or len(text) > limit)
-            for encoding, text in zip(encodings, prepared, strict=True)
+            TokenizedText(tuple(encoding.ids), bool(encoding.overflowing) or len(text) > limit or is_shortened(whole))
+            for encoding, text, whole in zip(encodings, prepared, texts, strict=True)
         ]
 
 
