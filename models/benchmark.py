@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from models.bench.shapes import SHAPES
+from models.bench.throughput import VARIANTS
 from models.classifier import Classifier
 from models.device import choose_device, choose_dtype
 
@@ -105,8 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--max-tokens", type=int, default=2048, help="tokens per batch inside a call of a model folder")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--shape", nargs="+", help="minilm-l6, bert-base (default on CUDA: both)")
-    parser.add_argument("--variant", nargs="+", help="ways to compute a shape (default: all that the device has)")
+    parser.add_argument("--shape", nargs="+", choices=list(SHAPES), help="default on CUDA: minilm-l6 bert-base")
+    parser.add_argument(
+        "--variant", nargs="+", choices=VARIANTS, help="ways to compute a shape (default: all that the device has)"
+    )
     parser.add_argument("--attention", default="flash", help="padding-free attention on CUDA: flash, cudnn or auto")
     parser.add_argument("--json", help="also write the figures of the shapes here")
     options = parser.parse_args(arguments)

@@ -27,4 +27,8 @@ def load_engine(folder: Path, manifest: Manifest, *, backend: str, device: str, 
     from models.engines.torch_engine import TorchEngine
 
     where = choose_device(device)
+    if where.type == "cuda":
+        from models.engines.cuda import engine_on_cuda
+
+        return engine_on_cuda(load_network(folder), manifest.pad_id, device=where, dtype=choose_dtype(dtype, where))
     return TorchEngine(load_network(folder), manifest.pad_id, device=where, dtype=choose_dtype(dtype, where))

@@ -53,7 +53,7 @@ class Lane(Protocol):
         ...
 
     def collect(self) -> Rows:
-        """Wait for the pack, and be free again."""
+        """Wait for the pack and return its rows, which stand until the next one is submitted."""
         ...
 
 
@@ -128,28 +128,37 @@ class PackedEngine:
     def run(self, batches: Sequence[TokenBatch]) -> list[Outputs]:
         """Compute batches, in order; a pack is laid out while others are computed, those of other threads too."""
         rows = list(chain.from_iterable(batch.rows for batch in batches))
-        answers: list[Rows] = []
-        in_flight: deque[Lane] = deque()
+        # One array for all rows: pooled vectors are the bulk, and are copied once, out of pinned memory.
+        logits = np.empty((len(rows), self._network.sentiments + self._network.topics))
+        pooled = np.empty((len(rows), self.hidden_size), dtype=np.float32)
+        in_flight: deque[tuple[Lane, slice]] = deque()
+
+        def collect() -> None:
+            lane, stretch = in_flight[0]
+            found = lane.collect()
+            logits[stretch], pooled[stretch] = np.split(found, [logits.shape[1]], axis=1)
+
         try:
             for stretch in plan_packs([len(row) for row in rows], self._pack_tokens):
                 packed = pack(rows[stretch])
                 lane = self._borrow(wait=not in_flight)
                 if lane is None:
-                    lane = in_flight.popleft()
-                    in_flight.append(lane)  # before anything can fail, so that it is given back
-                    answers.append(lane.collect())
-                else:
-                    in_flight.append(lane)
+                    collect()
+                    lane, _ = in_flight.popleft()
+                in_flight.append((lane, stretch))  # before anything can fail, so that the lane is given back
                 lane.submit(packed)
             while in_flight:
-                answers.append(in_flight[0].collect())
-                self._free.put(in_flight.popleft())
+                collect()
+                self._free.put(in_flight.popleft()[0])
         finally:
-            for lane in in_flight:
+            for lane, _ in in_flight:
                 self._free.put(lane)
+        cut = self._network.sentiments
         ends = np.cumsum([0, *(len(batch.rows) for batch in batches)]).tolist()
-        together = np.concatenate(answers) if answers else np.empty((0, 0), dtype=np.float32)
-        return [self._split(together[start:stop]) for start, stop in pairwise(ends)]
+        return [
+            Outputs(logits[start:stop, :cut], logits[start:stop, cut:], pooled[start:stop])
+            for start, stop in pairwise(ends)
+        ]
 
     def close(self) -> None:
         """Let go of the lanes, with their graphs and memory."""
@@ -160,13 +169,6 @@ class PackedEngine:
             return self._free.get(block=wait)
         except Empty:
             return None
-
-    def _split(self, rows: Rows) -> Outputs:
-        cut = self._network.sentiments
-        end = cut + self._network.topics
-        return Outputs(
-            rows[:, :cut].astype(np.float64), rows[:, cut:end].astype(np.float64), np.ascontiguousarray(rows[:, end:])
-        )
 
 
 class CudaLane:
@@ -217,8 +219,7 @@ class CudaLane:
         """Wait for the copy back, and return the rows."""
         self._done.synchronize()
         rows, width = self._shape
-        # A copy: the pinned memory is written again by the next pack.
-        return self._back[: rows * width].view(rows, width).numpy().copy()
+        return self._back[: rows * width].view(rows, width).numpy()
 
     def _queue(self, packed: Pack, rows: int, recorded: tuple[torch.cuda.CUDAGraph, Tensor, Tensor] | None) -> None:
         self._done.synchronize()  # after an error the copy of an earlier pack may still be under way
