@@ -26,8 +26,8 @@ def reference_attention(query: Tensor, key: Tensor, value: Tensor, offsets: Tens
     """Attend within each row, one row after the other. Tokens behind the last row stay zero."""
     mixed = torch.zeros_like(query)
     for start, stop in pairwise(offsets.tolist()):
-        row = (part[start:stop].transpose(0, 1).unsqueeze(0) for part in (query, key, value))
-        mixed[start:stop] = functional.scaled_dot_product_attention(*row).squeeze(0).transpose(0, 1)
+        q, k, v = (part[start:stop].transpose(0, 1).unsqueeze(0) for part in (query, key, value))
+        mixed[start:stop] = functional.scaled_dot_product_attention(q, k, v).squeeze(0).transpose(0, 1)
     return mixed
 
 
