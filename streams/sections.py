@@ -187,6 +187,11 @@ class ClassifierSettings(_Section):
     """`auto`, `cpu`, `cuda`, `cuda:1`, ..."""
     max_tokens_per_batch: int = Field(2_048, ge=128)
     """Tokens in one forward pass."""
+    remembered_texts: int = Field(50_000, ge=0, le=5_000_000)
+    """Answers that are remembered, so that a repost costs nothing; about a kilobyte each. 0 remembers none."""
+    degrade_after_s: float | None = Field(None, gt=0)
+    """When messages have waited longer than this, those about no company on a watch list get the quick answer of the
+    first tier, and are marked `degraded`. Unset: never; a backlog is then worked off at full quality."""
 
 
 class WorkerSettings(_Section):

@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from models.prediction import Scorer
-from streams.app.worker import load_scorer
 from streams.config import load_settings
+from streams.scoring.build import load_scorer
 
 
 class Alone(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +54,10 @@ def main(arguments: Sequence[str]) -> None:
     """Measure the texts of a JSON file with the settings of a configuration file, and print the result."""
     config, texts, repeats = arguments
     settings = load_settings(Path(config))
+    # The texts are scored several times over: from memory they would cost nothing.
+    forgetful = settings.classifier.model_copy(update={"remembered_texts": 0})
     found = measure(
-        load_scorer(settings),
+        load_scorer(settings.model_copy(update={"classifier": forgetful})),
         msgspec.json.decode(Path(texts).read_bytes(), type=list[str]),
         batch_messages=settings.worker.batch_messages,
         repeats=int(repeats),

@@ -19,7 +19,13 @@ STEP_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
 )
 TRUNCATED = Counter("squall_truncated_total", "Mentions whose text the classifier read only in part")
-MODEL = Gauge("squall_model_info", "The model in use, always 1", ["name", "version"])
+MODEL = Gauge("squall_model_info", "1 for the model in use, 0 for those before it", ["name", "version"])
+MODEL_SWAPS = Counter("squall_model_swaps_total", "Models exchanged under way, by outcome: done, failed", ["outcome"])
+SCORED = Counter("squall_scored_total", "Texts scored, by what answered: transformer, linear, memory", ["answer"])
+DEGRADED = Counter("squall_degraded_total", "Texts that had only the quick score that is given under overload")
+ABSTAINED = Counter("squall_abstained_total", "Texts whose likeliest sentiment is too unsure to be acted on")
+OVERLOADED = Gauge("squall_overloaded", "1 while quick scores are given to what is not on a watch list")
+REMEMBERED = Gauge("squall_remembered_texts", "Answers in memory, for reposts")
 WAITING = Gauge("squall_waiting_records", "Records that are not done: the lag", ["topic", "partition"])
 ABSORBED = Counter(
     "squall_monitor_records_total", "Mentions absorbed, by outcome: counted, repeated, late", ["outcome"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -24,6 +26,7 @@ from streams.app.sender import Outgoing, Sender
 from streams.config import Settings
 from streams.records import DeadLetter, Mention, Progress, encode
 from streams.scoring import FeedClock, Outcome, Prepared, RawRecord, ScoringStage
+from streams.scoring.overload import Overload
 
 _TICK_S = 1.0
 
@@ -60,6 +63,7 @@ class ScorerService:
             idle_after_s=settings.worker.idle_after_s,
             lateness_s=settings.monitor.allowed_lateness_s,
         )
+        self._overload = Overload(settings.classifier.degrade_after_s)
         self._sending = asyncio.Lock()
         self._threads = {
             step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score", "finish")
@@ -143,11 +147,25 @@ class ScorerService:
     async def _score(self, batch: _Batch) -> _Batch:
         assert batch.prepared is not None  # noqa: S101  # the step before set it
         metrics.BATCH_MESSAGES.observe(len(batch.prepared.ready))
+        overloaded = self._is_overloaded(batch.prepared)
+        score = partial(self._stage.score, batch.prepared, overloaded=overloaded)
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("score").time():
-            batch.predictions = await loop.run_in_executor(self._threads["score"], self._stage.score, batch.prepared)
+            batch.predictions = await loop.run_in_executor(self._threads["score"], score)
         batch.scored_at = datetime.now(UTC)
         return batch
+
+    def _is_overloaded(self, prepared: Prepared) -> bool:
+        oldest = min((record.received_at for record in prepared.records), default=None)
+        if oldest is None:
+            return False
+        before = self._overload.active
+        overloaded = self._overload.observe((datetime.now(UTC) - oldest).total_seconds())
+        if overloaded != before:
+            told = "begins: messages wait too long" if overloaded else "ends"
+            log.warning("overload %s; what is on no watch list gets %s scores", told, "quick" if overloaded else "full")
+            metrics.OVERLOADED.set(overloaded)
+        return overloaded
 
     async def _deliver(self, batch: _Batch) -> None:
         assert batch.prepared is not None  # noqa: S101  # the steps before set both
@@ -170,6 +188,7 @@ class ScorerService:
             for event in batch.events:
                 await batch.stream.ack(event)
         _count(prepared, outcome)
+        _count_answers(batch.predictions)
 
     def _finish(
         self, prepared: Prepared, predictions: Sequence[Prediction | Exception], scored_at: datetime
@@ -217,3 +236,11 @@ def _count(prepared: Prepared, outcome: Outcome) -> None:
         metrics.DEAD_LETTERS.labels(letter.reason).inc()
     metrics.MENTIONS.inc(len(outcome.mentions))
     metrics.TRUNCATED.inc(sum(mention.truncated for mention in outcome.mentions))
+
+
+def _count_answers(predictions: Sequence[Prediction | Exception]) -> None:
+    answered = [prediction for prediction in predictions if not isinstance(prediction, Exception)]
+    for name, number in Counter("memory" if found.cached else found.tier for found in answered).items():
+        metrics.SCORED.labels(name).inc(number)
+    metrics.DEGRADED.inc(sum(found.degraded for found in answered))
+    metrics.ABSTAINED.inc(sum(found.abstained for found in answered))

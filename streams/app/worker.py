@@ -17,11 +17,12 @@ import faust
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
-from models.prediction import Scorer
 from streams.app import logs, metrics
 from streams.app.apps import log
+from streams.app.control import ControlReader
 from streams.app.deliverer import DeliveryLoop
 from streams.app.health import HealthServer, Watchdog
+from streams.app.model_in_use import ModelInUse
 from streams.app.monitor import MonitorService
 from streams.app.offsets import OffsetReader, Position
 from streams.app.scorer import ScorerService
@@ -43,14 +44,6 @@ _STOP_WITHIN_S = 15.0
 """With what is closed afterwards, under the 30 s that Kubernetes gives by default."""
 _SILENT_S = 15.0
 """A worker whose offsets Kafka has not told for so long is not ready."""
-
-
-def load_scorer(settings: Settings) -> Scorer:
-    """Load the classifier; this imports torch. Raises models.errors.ModelError."""
-    from models import Classifier
-
-    options = settings.classifier
-    return Classifier.load(options.model, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch)
 
 
 class Worker:
@@ -91,7 +84,7 @@ class Worker:
             rules = rules_in_force(self._settings)
             names = await asyncio.to_thread(company_names, self._settings)
             receivers = sinks(self._settings.delivery, console=self._console)
-            stage = await self._load_stage() if self._role in ("all", "scorer") else None
+            stage = await self._load_stage(stack) if self._role in ("all", "scorer") else None
             sender = await self._connect(stack)
             apps: list[faust.App] = []
             if self._role in ("all", "monitor"):
@@ -121,20 +114,32 @@ class Worker:
         log.info("health and metrics on %s", await health.start())
         stack.push_async_callback(health.stop)
 
-    async def _load_stage(self) -> ScoringStage:
-        log.info("loading the classifier")
+    async def _load_stage(self, stack: AsyncExitStack) -> ScoringStage:
         linker = await asyncio.to_thread(make_linker, self._settings)
-        scorer = await asyncio.to_thread(load_scorer, self._settings)
-        metrics.MODEL.labels(scorer.model.name, scorer.model.version).set(1)
+        control = ControlReader(self._options, self._settings.topics.control)
+        stack.push_async_callback(control.stop)
+        try:
+            meant = await control.start()
+        except KafkaError as error:
+            raise self._no_kafka(error) from error
+        log.info("loading the classifier")
+        model = ModelInUse(self._settings)
+        scorer = await asyncio.to_thread(model.load, meant)
+        if model.cache is not None:
+            cache = model.cache
+            metrics.REMEMBERED.set_function(lambda: cache.figures.entries)
+        self._in_background(stack, control.follow(model.change))
         return await asyncio.to_thread(make_stage, self._settings, scorer, linker)
+
+    def _no_kafka(self, error: KafkaError) -> BrokerError:
+        return BrokerError(f"no Kafka at {', '.join(self._settings.kafka.bootstrap_servers)}: {error}")
 
     async def _connect(self, stack: AsyncExitStack) -> Sender:
         sender = Sender(self._options)
         try:
             await sender.start()
         except KafkaError as error:
-            msg = f"no Kafka at {', '.join(self._settings.kafka.bootstrap_servers)}: {error}"
-            raise BrokerError(msg) from error
+            raise self._no_kafka(error) from error
         stack.push_async_callback(sender.stop)
         return sender
 

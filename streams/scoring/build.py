@@ -6,6 +6,9 @@ the stage differs. No Kafka, no Faust, no torch.
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from models.cache import CachedScorer, PredictionCache
 from models.prediction import Scorer
 from streams import __version__
 from streams.assembly import entity_table
@@ -20,6 +23,28 @@ def make_linker(settings: Settings) -> Linker:
     """Build the entity linker. Raises InputError for a table or watch list that cannot be used."""
     watchlists = [load_watchlist(path) for path in settings.entities.watchlists]
     return Linker(entity_table(settings), watchlists=watchlists)
+
+
+def load_scorer(settings: Settings, folder: Path | None = None, *, cache: PredictionCache | None = None) -> Scorer:
+    """Load the classifier of these settings; this imports torch.
+
+    Args:
+        settings: the configuration.
+        folder: another model folder than the configured one.
+        cache: a memory that outlives the scorer; without one it gets a memory of its own, unless that is switched off.
+
+    Raises:
+        models.errors.ModelError: the model cannot be loaded.
+    """
+    from models import Classifier
+
+    options = settings.classifier
+    scorer: Scorer = Classifier.load(
+        folder or options.model, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch
+    )
+    if cache is None and options.remembered_texts:
+        cache = PredictionCache(options.remembered_texts)
+    return scorer if cache is None else CachedScorer(scorer, cache)
 
 
 def make_stage(settings: Settings, scorer: Scorer, linker: Linker | None = None) -> ScoringStage:

@@ -1,0 +1,87 @@
+"""What the operators decide for all workers: `squall.control` from its beginning, and on as it grows.
+
+No consumer group: each worker reads all of it, as each is to do what it says. Only the latest record of a kind counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.errors import RecordError
+from streams.records import Control, decode_control
+
+_log = logging.getLogger(__name__)
+
+_POLL_MS = 500
+_PAUSE_S = 2.0
+_READ_WITHIN_S = 30.0
+
+
+class ControlReader:
+    """Reads the control topic.
+
+    Args:
+        options: aiokafka client options.
+        topic: the control topic, of one partition.
+    """
+
+    def __init__(self, options: dict[str, Any], topic: str) -> None:
+        self._partition = TopicPartition(topic, 0)
+        self._consumer = AIOKafkaConsumer(
+            **options, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None
+        )
+
+    async def start(self) -> Control | None:
+        """Connect, read what stands on the topic, and return the latest record, or None.
+
+        Raises:
+            KafkaError: Kafka cannot be reached or does not answer in time.
+        """
+        await self._consumer.start()
+        self._consumer.assign([self._partition])
+        await self._consumer.seek_to_beginning(self._partition)
+        end = (await self._consumer.end_offsets([self._partition]))[self._partition]
+        latest: Control | None = None
+        try:
+            async with asyncio.timeout(_READ_WITHIN_S):
+                while await self._consumer.position(self._partition) < end:
+                    for record in await self._poll():
+                        latest = record
+        except TimeoutError:
+            msg = f"{self._partition.topic} could not be read to its end within {_READ_WITHIN_S:.0f} s"
+            raise KafkaError(msg) from None
+        return latest
+
+    async def follow(self, act: Callable[[Control], Awaitable[None]]) -> None:
+        """Act on each record that comes, for ever. An outage of Kafka is waited out."""
+        while True:
+            try:
+                records = await self._poll()
+            except (KafkaError, OSError) as error:
+                _log.warning("cannot read %s: %r", self._partition.topic, error)
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            if records:
+                await act(records[-1])  # what came before it is no longer meant
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._consumer.stop()
+
+    async def _poll(self) -> list[Control]:
+        found = await self._consumer.getmany(self._partition, timeout_ms=_POLL_MS)
+        records = []
+        for record in found.get(self._partition, []):
+            if record.value is None:
+                continue  # a tombstone: nothing is said any more, and what is in use stays
+            try:
+                records.append(decode_control(record.value))
+            except RecordError as error:
+                _log.error("%s@%d is passed over: %s", self._partition.topic, record.offset, error)
+        return records

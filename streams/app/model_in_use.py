@@ -1,0 +1,102 @@
+"""The scorer's model: the configured one or the one that `squall.control` names, exchanged while the worker works."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from models.cache import PredictionCache
+from models.errors import ModelError
+from models.files import peek_manifest
+from models.prediction import ModelId, Scorer
+from models.swap import SwappableScorer
+from streams.app import metrics
+from streams.config import Settings
+from streams.errors import SquallError
+from streams.models_known import find_model
+from streams.records import Control
+from streams.scoring.build import load_scorer
+
+_log = logging.getLogger(__name__)
+
+
+class ModelInUse:
+    """Loads the model that is meant, and exchanges it for another when told.
+
+    Args:
+        settings: the configuration.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        remembered = settings.classifier.remembered_texts
+        self.cache = PredictionCache(remembered) if remembered else None
+        self._scorer: SwappableScorer | None = None
+
+    @property
+    def scorer(self) -> SwappableScorer:
+        """What answers."""
+        if self._scorer is None:
+            msg = "the model is not loaded yet: call load first"
+            raise RuntimeError(msg)
+        return self._scorer
+
+    def load(self, record: Control | None) -> SwappableScorer:
+        """Load the model to begin with; this imports torch and takes seconds.
+
+        Args:
+            record: the latest on the control topic. If its model cannot be used, the configured one is, loudly: a
+                worker that scores with the model of yesterday is better than none.
+
+        Raises:
+            ModelError: the configured model cannot be loaded.
+            ConfigError: there is no such model.
+        """
+        if record is not None:
+            try:
+                self._use(SwappableScorer(self._named(ModelId(record.name, record.version))))
+            except (ModelError, SquallError, ValueError, OSError) as error:
+                metrics.MODEL_SWAPS.labels("failed").inc()
+                _log.critical("the model that is meant cannot be used, the configured one is: %s", error)
+            else:
+                return self.scorer
+        self._use(SwappableScorer(load_scorer(self._settings, cache=self.cache)))
+        return self.scorer
+
+    async def change(self, record: Control) -> None:
+        """Exchange the model in the background; if it cannot be used, the old one stays, loudly."""
+        meant = ModelId(record.name, record.version)
+        before = self.scorer.model
+        if meant == before:
+            return
+        _log.info("loading model %s %s, as %s decided", meant.name, meant.version, record.by)
+        try:
+            await asyncio.to_thread(self.scorer.swap, lambda: self._named(meant), expected=meant)
+        except Exception as error:  # whatever it is, the worker goes on
+            metrics.MODEL_SWAPS.labels("failed").inc()
+            _log.critical(
+                "model %s %s cannot be used, %s %s stays: %s",
+                meant.name, meant.version, before.name, before.version, error,
+            )  # fmt: skip
+            return
+        metrics.MODEL_SWAPS.labels("done").inc()
+        _show(before, 0)
+        _show(meant, 1)
+        _log.info("model %s %s answers from here on", meant.name, meant.version)
+
+    def _use(self, scorer: SwappableScorer) -> None:
+        self._scorer = scorer
+        _show(scorer.model, 1)
+
+    def _named(self, meant: ModelId) -> Scorer:
+        """Load a model by its version from this worker's own folders."""
+        folder = find_model(meant.version, self._settings)
+        found = peek_manifest(folder).model
+        if found != meant:
+            msg = f"{folder} is {found.name} {found.version}, not {meant.name} {meant.version}"
+            raise ValueError(msg)
+        return load_scorer(self._settings, folder, cache=self.cache)
+
+
+def _show(model: ModelId, value: int) -> None:
+    metrics.MODEL.labels(model.name, model.version).set(value)
