@@ -6,8 +6,9 @@
     weights.safetensors  the whole network, matrices in 8 bits (`models.quantise`)
     MODEL_CARD.md, metrics.json   for people; not read at load
 
-The version is a hash of everything that decides an answer, so an altered file or manifest does not load. When the
-model was learned (`learned_at`) decides none, and is no part of it.
+The version is a hash of everything that decides an answer, so an altered file or manifest does not load. A calibration
+enters it where there is one; a model without keeps the version that it always had. When the model was learned
+(`learned_at`) and how good its calibration is decide none, and are no part of it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from models.calibration import Calibration
 from models.errors import ModelFilesError
 from models.labels import SENTIMENTS, TOPIC_IDS
 from models.prediction import ModelId
@@ -50,6 +52,7 @@ class Manifest:
         training_data: one entry per file: name, task, rows, SHA-256.
         learned_at: when its training began, UTC: nothing later can have been in its labels, and no replay as of an
             earlier time may use it. None if that is not known.
+        calibration: temperatures and the abstain band; None leaves the probabilities as the network gives them.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Manifest:
     text_preparation: int = PREPARATION_VERSION
     format: int = FORMAT
     learned_at: datetime | None = None
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if self.learned_at is not None and self.learned_at.utcoffset() != timedelta(0):
@@ -84,6 +88,7 @@ def write_manifest(
     base: Mapping[str, str],
     training_data: Sequence[Mapping[str, Any]],
     learned_at: datetime | None = None,
+    calibration: Calibration | None = None,
 ) -> Manifest:
     """Write the manifest of a folder whose three deciding files are in place, and return it.
 
@@ -93,22 +98,41 @@ def write_manifest(
     files = {file: file_sha256(folder / file) for file in DECIDING_FILES}
     manifest = Manifest(
         name=name,
-        version=_version(files, max_length, pad_id, SENTIMENTS, TOPIC_IDS, PREPARATION_VERSION),
+        version=_version(files, max_length, pad_id, SENTIMENTS, TOPIC_IDS, PREPARATION_VERSION, calibration),
         max_length=max_length,
         pad_id=pad_id,
         files=files,
         base=dict(base),
         training_data=[dict(entry) for entry in training_data],
         learned_at=learned_at,
+        calibration=calibration,
     )
+    _write(folder, manifest)
+    return manifest
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> Manifest:
+    """Give a finished model a calibration, in place of the one that it may have; its version becomes another.
+
+    Raises:
+        ModelFilesError: the folder is no complete model folder.
+    """
+    manifest = replace(read_manifest(folder), calibration=calibration)
+    manifest = replace(manifest, version=_version_of(manifest))
+    _write(folder, manifest)
+    return manifest
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
     content = asdict(manifest)
-    if learned_at is None:
+    if manifest.learned_at is None:
         del content["learned_at"]
     else:
-        content["learned_at"] = iso_utc(learned_at)
+        content["learned_at"] = iso_utc(manifest.learned_at)
+    if manifest.calibration is None:
+        del content["calibration"]
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, encoding="utf-8")
-    return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -134,6 +158,8 @@ def peek_manifest(folder: Path) -> Manifest:
         changes: dict[str, Any] = {"sentiments": tuple(content["sentiments"]), "topics": tuple(content["topics"])}
         if content.get("learned_at") is not None:
             changes["learned_at"] = datetime.fromisoformat(content["learned_at"])
+        if content.get("calibration") is not None:
+            changes["calibration"] = Calibration.from_json(content["calibration"])
         manifest = Manifest(**content | changes)
     except FileNotFoundError:
         raise ModelFilesError(f"{folder} is no model folder: {MANIFEST} is missing; check the path") from None
@@ -172,19 +198,24 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
                 f"{folder / file}: altered, its SHA-256 is {actual[:16]}... and the manifest says {expected[:16]}...; "
                 "fetch the folder again"
             )
-    version = _version(
+    version = _version_of(manifest)
+    if version != manifest.version:
+        raise ModelFilesError(
+            f"{folder / MANIFEST}: altered, its version is {manifest.version!r} and its contents make {version!r}; "
+            "fetch the folder again"
+        )
+
+
+def _version_of(manifest: Manifest) -> str:
+    return _version(
         manifest.files,
         manifest.max_length,
         manifest.pad_id,
         manifest.sentiments,
         manifest.topics,
         manifest.text_preparation,
+        manifest.calibration,
     )
-    if version != manifest.version:
-        raise ModelFilesError(
-            f"{folder / MANIFEST}: altered, its version is {manifest.version!r} and its contents make {version!r}; "
-            "fetch the folder again"
-        )
 
 
 def _version(
@@ -194,8 +225,11 @@ def _version(
     sentiments: Sequence[str],
     topics: Sequence[str],
     text_preparation: int,
+    calibration: Calibration | None,
 ) -> str:
-    deciding = [sorted(files.items()), max_length, pad_id, list(sentiments), list(topics), text_preparation]
+    deciding: list[Any] = [sorted(files.items()), max_length, pad_id, list(sentiments), list(topics), text_preparation]
+    if calibration is not None:  # older manifests know none, and their models keep their versions
+        deciding.append(calibration.deciding)
     return hashlib.sha256(json.dumps(deciding).encode()).hexdigest()[:_VERSION_DIGITS]
 
 

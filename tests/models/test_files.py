@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,19 @@ import pytest
 import torch
 
 from models import Classifier
+from models.calibration import Calibration, HeadCalibration
 from models.errors import ModelFilesError
-from models.files import DECIDING_FILES, DEFAULT_MODEL, MANIFEST, WEIGHTS, peek_manifest, read_manifest, write_manifest
+from models.files import (
+    DECIDING_FILES,
+    DEFAULT_MODEL,
+    MANIFEST,
+    WEIGHTS,
+    _version_of,
+    peek_manifest,
+    read_manifest,
+    write_calibration,
+    write_manifest,
+)
 from models.quantise import dequantise, quantise
 
 
@@ -51,6 +64,8 @@ def test_a_missing_file_is_refused_by_name(folder: Path, file: str) -> None:
         ({"topics": ["only"]}, "topics"),
         ({"files": {}}, "must list"),
         ({"extra": 1}, "not a manifest"),
+        ({"calibration": {}}, "not a manifest.*calibration needs"),
+        ({"calibration": [1.0]}, "not a manifest.*got list"),
         ({"learned_at": "yesterday"}, "not a manifest"),
         ({"learned_at": 20260101}, "not a manifest"),
         ({"learned_at": "2026-01-31T12:00:00"}, "learned_at must be a time in UTC"),
@@ -100,6 +115,39 @@ def test_when_it_was_learned_stands_in_the_manifest_and_not_in_the_version(folde
     with pytest.raises(ValueError, match="UTC"):
         write_manifest(folder, **facts, learned_at=datetime(2026, 1, 31, 12, 0))
     assert read_manifest(folder) == known
+
+
+CALIBRATION = Calibration(HeadCalibration(1.2, 900, 0.05, 0.02), HeadCalibration(0.9), 0.6, 0.9, 0.95)
+
+
+def test_a_calibration_stands_in_the_manifest_and_what_decides_answers_in_the_version(folder: Path) -> None:
+    plain, before = read_manifest(folder), (folder / MANIFEST).read_bytes()
+    assert b"calibration" not in before
+    calibrated = write_calibration(folder, CALIBRATION)
+    assert read_manifest(folder) == calibrated == replace(plain, version=calibrated.version, calibration=CALIBRATION)
+    assert calibrated.version != plain.version
+    assert write_calibration(folder, replace(CALIBRATION, abstain_below=0.7)).version != calibrated.version
+    told = replace(CALIBRATION, kept_accuracy=0.8, topic=HeadCalibration(0.9, 5, 0.1, 0.1))
+    assert write_calibration(folder, told).version == calibrated.version
+    facts: dict[str, Any] = {"name": "tiny", "max_length": 32, "pad_id": 0, "base": {}, "training_data": []}
+    assert write_manifest(folder, **facts, calibration=CALIBRATION).version == calibrated.version
+    assert write_manifest(folder, **facts) == plain
+    assert (folder / MANIFEST).read_bytes() == before
+
+
+def test_an_altered_calibration_is_refused(folder: Path) -> None:
+    write_calibration(folder, CALIBRATION)
+    edit_manifest(folder, calibration=asdict(replace(CALIBRATION, sentiment=HeadCalibration(2.0))))
+    with pytest.raises(ModelFilesError, match="altered, its version"):
+        Classifier.load(folder)
+
+
+def test_a_version_without_calibration_is_the_one_that_it_always_was() -> None:
+    # Of the model that Squall shipped before there were calibrations.
+    manifest = read_manifest(DEFAULT_MODEL)
+    facts: list[Any] = [sorted(manifest.files.items()), 256, 0, list(manifest.sentiments), list(manifest.topics), 1]
+    old = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    assert _version_of(replace(manifest, calibration=None)) == old
 
 
 def test_a_peek_reads_the_manifest_alone(folder: Path) -> None:
