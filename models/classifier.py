@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from models.batching import plan_batches
 from models.engines.base import Engine, Outputs, TokenBatch
 from models.engines.choice import load_engine
-from models.files import DEFAULT_MODEL, TOKENIZER, Manifest, read_manifest
+from models.files import CONFIG, DEFAULT_MODEL, TOKENIZER, Manifest, read_manifest
 from models.labels import SENTIMENTS, TOPICS
 from models.prediction import ModelId, Prediction, build_predictions, softmax
-from models.tokens import TextTokenizer
+from models.tokens import TextTokenizer, check_fit
 
 
 class Classifier:
@@ -69,6 +69,7 @@ class Classifier:
         if length > manifest.max_length:
             raise ValueError(f"max_length may be at most {manifest.max_length} for {manifest.name}, got {length}")
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
+        check_fit(tokenizer, folder / CONFIG)
         engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype)
         return cls(engine, tokenizer, manifest, max_tokens_per_batch=max_tokens_per_batch)
 

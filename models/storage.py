@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def load_network(folder: Path) -> ClassifierNetwork:
     Only architectures that `transformers` knows are built: code that a folder might bring along is never run.
 
     Raises:
-        ModelFilesError: the files do not describe a network that can be built.
+        ModelFilesError: the files do not describe a network that can be built, or weights are not finite.
     """
     try:
         config = AutoConfig.from_pretrained(folder / CONFIG, local_files_only=True, trust_remote_code=False)
@@ -42,13 +43,36 @@ def load_network(folder: Path) -> ClassifierNetwork:
             build: Any = AutoModel.from_config
             encoder = build(config, attn_implementation=ATTENTION, trust_remote_code=False)
             network = ClassifierNetwork(without_pooler(encoder), encoder.config.hidden_size)
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelFilesError(f"{folder / CONFIG}: no encoder can be built from it ({error})") from None
+    except Exception as error:  # a configuration can be wrong in as many ways as transformers has architectures
+        raise ModelFilesError(
+            f"{folder / CONFIG}: no encoder can be built from it ({error}); fetch or train the model again"
+        ) from None
     try:
-        network.load_state_dict(dequantise(load_file(folder / WEIGHTS)))
-    except (SafetensorError, RuntimeError) as error:
-        raise ModelFilesError(f"{folder / WEIGHTS}: does not fit {CONFIG} ({error})") from None
+        weights = dequantise(load_file(folder / WEIGHTS))
+        _check_finite(weights)
+        network.load_state_dict(weights)
+    except OSError as error:
+        raise ModelFilesError(
+            f"{folder / WEIGHTS}: cannot be read ({error.strerror or error}); fetch or train the model again"
+        ) from None
+    except SafetensorError as error:
+        raise ModelFilesError(
+            f"{folder / WEIGHTS}: no safetensors file, or a damaged one ({error}); fetch or train the model again"
+        ) from None
+    except ModelFilesError as error:
+        raise ModelFilesError(f"{folder / WEIGHTS}: {error}") from None
+    except RuntimeError as error:
+        raise ModelFilesError(
+            f"{folder / WEIGHTS}: does not fit {CONFIG} ({error}); fetch or train the model again"
+        ) from None
     return network.eval()
+
+
+def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    """Refuse weights that are not numbers: whatever is read, the answer would be none."""
+    for name, value in weights.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelFilesError(f"{name} holds values that are not finite; fetch or train the model again")
 
 
 def without_pooler(encoder: torch.nn.Module) -> torch.nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +38,12 @@ class TextTokenizer:
 
     def __init__(self, tokenizer_file: Path, max_length: int) -> None:
         if not tokenizer_file.is_file():
-            raise ModelFilesError(f"{tokenizer_file}: missing; the folder is no complete model folder")
+            raise ModelFilesError(f"{tokenizer_file}: missing; fetch the folder again")
         try:
             build: Any = PreTrainedTokenizerFast
             fast = build(tokenizer_file=str(tokenizer_file))
         except Exception as error:  # the tokenizers library raises bare Exception on a bad file
-            raise ModelFilesError(f"{tokenizer_file}: not a tokenizer file ({error})") from None
+            raise ModelFilesError(f"{tokenizer_file}: not a tokenizer file ({error}); fetch the folder again") from None
         self._backend: Any = fast.backend_tokenizer
         special = self._backend.num_special_tokens_to_add(False)
         if max_length <= special:
@@ -54,6 +55,11 @@ class TextTokenizer:
         self._backend.enable_truncation(max_length=max_length)
         self.max_length = max_length
 
+    @property
+    def vocabulary(self) -> int:
+        """One more than the largest token id that it can give."""
+        return vocabulary_size(self._backend)
+
     def __call__(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Tokenize the texts, in order. Any string is accepted, the empty one included."""
         limit = self.max_length * _CHARACTERS_PER_TOKEN
@@ -63,6 +69,38 @@ class TextTokenizer:
             TokenizedText(tuple(encoding.ids), bool(encoding.overflowing) or len(text) > limit or is_shortened(whole))
             for encoding, text, whole in zip(encodings, prepared, texts, strict=True)
         ]
+
+
+def vocabulary_size(backend: Any) -> int:
+    """Return one more than the largest token id of a `tokenizers.Tokenizer`."""
+    ids: dict[str, int] = backend.get_vocab(with_added_tokens=True)
+    return max(ids.values(), default=-1) + 1
+
+
+def check_fit(tokenizer: TextTokenizer, config_file: Path) -> None:
+    """Check that the network can take whatever the tokenizer gives; else some text would fail its batch one day.
+
+    Raises:
+        ModelFilesError: the tokenizer has more tokens than the network, or reads longer texts, or the configuration
+            does not say.
+    """
+    try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        known, longest = int(config["vocab_size"]), int(config.get("max_position_embeddings") or tokenizer.max_length)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFilesError(
+            f"{config_file}: not the configuration of an encoder ({error!r}); fetch or train the model again"
+        ) from None
+    if tokenizer.vocabulary > known:
+        raise ModelFilesError(
+            f"{config_file}: the network knows {known} tokens, and the tokenizer beside it has {tokenizer.vocabulary}: "
+            "they belong to different models; fetch or train the model again"
+        )
+    if tokenizer.max_length > longest:
+        raise ModelFilesError(
+            f"{config_file}: the network reads {longest} tokens, and max_length is {tokenizer.max_length}; "
+            "fetch or train the model again"
+        )
 
 
 def pad(rows: Sequence[Sequence[int]], length: int, pad_id: int) -> tuple[Tensor, Tensor]:
