@@ -1,0 +1,156 @@
+"""The linear tier before a network, as one scorer: what it is sure of it answers, the rest goes on in one call."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.first_tier.files import load_tier
+from models.first_tier.guarantee import DEFAULT_LEVEL, Certificate
+from models.first_tier.linear import LinearTier, TierAnswers
+from models.prediction import ModelId, Prediction, Scorer, build_predictions
+
+
+@dataclass(frozen=True, slots=True)
+class TierFigures:
+    """What a tiered scorer has done since it was made.
+
+    Attributes:
+        texts: texts that were asked for.
+        sure: of those, answered by the linear tier because it was sure enough.
+        degraded: answered by it unsure, because its caller wanted no more.
+    """
+
+    texts: int
+    sure: int
+    degraded: int
+
+    @property
+    def sure_share(self) -> float:
+        """Share of the texts that the linear tier was sure of, 0 to 1; 0 before the first."""
+        return self.sure / self.texts if self.texts else 0.0
+
+
+class TieredScorer:
+    """Answers what the linear tier is sure of, and asks the network about the rest. Thread-safe.
+
+    A text's answer follows from the text alone, except where the caller asks for the linear tier alone.
+
+    Args:
+        scorer: the network.
+        tier: the linear tier that was made beside it.
+        level: agreement with the network that is kept among what the linear tier answers. Where its counts prove no
+            threshold for that, it answers nothing (`certificate` is None).
+
+    Raises:
+        ValueError: `level` does not lie between 0 and 1.
+    """
+
+    def __init__(self, scorer: Scorer, tier: LinearTier, *, level: float = DEFAULT_LEVEL) -> None:
+        self._scorer = scorer
+        self._tier = tier
+        self._certificate = tier.certificate(level)
+        self._lock = threading.Lock()
+        self._texts = self._sure = self._degraded = 0
+
+    @classmethod
+    def load(cls, scorer: Scorer, folder: Path, *, level: float = DEFAULT_LEVEL) -> TieredScorer:
+        """Put the tier of a model folder before the network that was loaded from it.
+
+        Raises:
+            ModelFilesError: the folder holds no sound tier for its network.
+            ValueError: `level` does not lie between 0 and 1.
+        """
+        return cls(scorer, load_tier(folder), level=level)
+
+    @property
+    def model(self) -> ModelId:
+        """The network. What the linear tier answers has the tier's version after a plus sign (`Prediction.model`)."""
+        return self._scorer.model
+
+    @property
+    def scorer(self) -> Scorer:
+        """The network's scorer."""
+        return self._scorer
+
+    @property
+    def tier(self) -> LinearTier:
+        """The linear tier."""
+        return self._tier
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The threshold in force and what is known of it; None where the tier answers nothing by itself."""
+        return self._certificate
+
+    @property
+    def figures(self) -> TierFigures:
+        """What was answered by which tier so far."""
+        with self._lock:
+            return TierFigures(self._texts, self._sure, self._degraded)
+
+    def predict(self, texts: Sequence[str], alone: Sequence[bool] | None = None) -> list[Prediction]:
+        """Return one prediction per text, in order. Any string is accepted.
+
+        Args:
+            texts: what is scored.
+            alone: for each text, whether the linear tier shall answer it however unsure it is, as under overload. An
+                answer that it would not have given otherwise is marked `degraded`. None is False for all.
+
+        Raises:
+            ValueError: `alone` has another length than `texts`.
+        """
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts, got one string; write predict([text])")
+        if alone is not None and len(alone) != len(texts):
+            raise ValueError(f"{len(texts)} texts and {len(alone)} flags; give one flag for each text")
+        if not texts:
+            return []
+        if self._certificate is None and (alone is None or not any(alone)):
+            self._count(len(texts), 0, 0)
+            return self._scorer.predict(texts)
+        answers = self._tier.answer(texts)
+        threshold = np.inf if self._certificate is None else self._certificate.threshold
+        sure = answers.confidence >= threshold
+        linear = sure if alone is None else sure | np.asarray(alone, dtype=np.bool_)
+        rest = np.flatnonzero(~linear).tolist()
+        predictions: list[Prediction | None] = [None] * len(texts)
+        for at, prediction in zip(np.flatnonzero(linear).tolist(), self._linear(answers, linear, sure), strict=True):
+            predictions[at] = prediction
+        if rest:
+            for at, prediction in zip(rest, self._scorer.predict([texts[at] for at in rest]), strict=True):
+                predictions[at] = prediction
+        self._count(len(texts), int(sure.sum()), int((linear & ~sure).sum()))
+        return [prediction for prediction in predictions if prediction is not None]
+
+    def predict_quickly(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return one prediction per text, in order, all by the linear tier; unsure ones are marked `degraded`."""
+        return self.predict(texts, alone=[True] * len(texts))
+
+    def _linear(self, answers: TierAnswers, linear: NDArray[np.bool_], sure: NDArray[np.bool_]) -> list[Prediction]:
+        """Make the predictions of the texts that the linear tier answers."""
+        network = self._scorer.model
+        model = ModelId(network.name, f"{network.version}+{self._tier.version}")
+        built = build_predictions(
+            answers.sentiment[linear],
+            answers.topic[linear],
+            answers.words[linear].tolist(),
+            answers.cut[linear].tolist(),
+        )
+        return [
+            replace(prediction, tier="linear", degraded=not certain, abstained=unsure, model=model)
+            for prediction, certain, unsure in zip(
+                built, sure[linear].tolist(), answers.abstained[linear].tolist(), strict=True
+            )
+        ]
+
+    def _count(self, texts: int, sure: int, degraded: int) -> None:
+        with self._lock:
+            self._texts += texts
+            self._sure += sure
+            self._degraded += degraded
