@@ -34,12 +34,13 @@ class Prediction:
         topics: probabilities in the order of `models.labels.TOPICS`.
         topic: the most probable topic id.
         topic_probability: its probability.
-        truncated: part of the text was not read, because it is longer than the model's `max_length`.
-        tokens: tokens that were read, special tokens included.
+        truncated: part of the text was not read, because it is longer than the windows that are read of a text.
+        tokens: tokens that were read, special tokens included; what windows share counts once.
         tier: what answered: the network, or the linear model before it.
         cached: the answer of an equal text, given again.
         degraded: the linear tier answered alone because of overload, sure of it or not.
-        abstained: the most probable sentiment is too unsure to be acted on.
+        abstained: the most probable sentiment is too unsure for its label to be acted on. The probabilities mean what
+            they say all the same, so whatever counts by them, as the monitor does, counts this one too.
         windows: pieces that a long text was read in; 1 for all others.
         model: which model answered; None where whoever asked knows.
         own_topics: probability by name, of the topics that the user added.
@@ -117,15 +118,37 @@ def build_predictions(
     topic: NDArray[np.float64],
     tokens: Sequence[int],
     truncated: Sequence[bool],
+    *,
+    windows: Sequence[int] | None = None,
+    abstain_below: float = 0.0,
 ) -> list[Prediction]:
-    """Turn probabilities [rows, sentiments] and [rows, topics] into predictions, rounding them."""
+    """Turn probabilities [rows, sentiments] and [rows, topics] into predictions, rounding them.
+
+    Args:
+        sentiment, topic: the probabilities.
+        tokens: tokens read of each text.
+        truncated: whether part of it was not read.
+        windows: pieces that each text was read in; None is one for all.
+        abstain_below: sentiments whose rounded probability is below this are abstained.
+    """
     sentiments, topics = round_probabilities(sentiment), round_probabilities(topic)
     labels, best = sentiment.argmax(axis=-1).tolist(), topic.argmax(axis=-1).tolist()
+    pieces = [1] * len(tokens) if windows is None else windows
     return [
         Prediction(
-            negative, neutral, positive, SENTIMENTS[label], tuple(twenty), TOPIC_IDS[top], twenty[top], cut, count
+            negative,
+            neutral,
+            positive,
+            SENTIMENTS[label],
+            tuple(twenty),
+            TOPIC_IDS[top],
+            twenty[top],
+            cut,
+            count,
+            abstained=max(negative, neutral, positive) < abstain_below,
+            windows=of_text,
         )
-        for (negative, neutral, positive), twenty, label, top, count, cut in zip(
-            sentiments.tolist(), topics.tolist(), labels, best, tokens, truncated, strict=True
+        for (negative, neutral, positive), twenty, label, top, count, cut, of_text in zip(
+            sentiments.tolist(), topics.tolist(), labels, best, tokens, truncated, pieces, strict=True
         )
     ]

@@ -56,3 +56,12 @@ def test_ids_are_unique_and_in_a_fixed_order() -> None:
     assert len(set(TOPIC_IDS)) == 20
     assert TOPIC_IDS.index("earnings") == 5  # stands in trained weights: never to be moved
     assert TOPIC_IDS.index("price-move") == 19
+
+
+def test_unsure_sentiments_are_abstained_by_the_probability_that_is_shown() -> None:
+    sentiment = np.asarray([[0.59996, 0.2, 0.20004], [0.59994, 0.2, 0.20006], [0.1, 0.1, 0.8]])
+    topic = np.full((3, 20), 0.05)
+    rows = build_predictions(sentiment, topic, [3, 4, 5], [False] * 3, windows=[1, 2, 1], abstain_below=0.6)
+    assert [row.abstained for row in rows] == [False, True, False]
+    assert [row.windows for row in rows] == [1, 2, 1]
+    assert not any(row.abstained for row in build_predictions(sentiment, topic, [3, 4, 5], [False] * 3))
