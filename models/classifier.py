@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.batching import plan_batches
+from models.calibration import UNCALIBRATED, calibrate
 from models.engines.base import Engine, Outputs, TokenBatch
 from models.engines.choice import load_engine
 from models.files import CONFIG, DEFAULT_MODEL, TOKENIZER, Manifest, read_manifest
 from models.labels import SENTIMENTS, TOPICS
 from models.prediction import ModelId, Prediction, build_predictions, softmax
-from models.tokens import TextTokenizer, check_fit
+from models.tokens import TextTokenizer, WindowedText, check_fit
+from models.windows import DEFAULT_MAX_WINDOWS, merge_windows
 
 
 class Classifier:
@@ -27,14 +29,28 @@ class Classifier:
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: TextTokenizer, manifest: Manifest, *, max_tokens_per_batch: int
+        self,
+        engine: Engine,
+        tokenizer: TextTokenizer,
+        manifest: Manifest,
+        *,
+        max_tokens_per_batch: int,
+        max_windows: int = DEFAULT_MAX_WINDOWS,
+        abstain_below: float | None = None,
     ) -> None:
-        if max_tokens_per_batch < 1:
-            raise ValueError(f"max_tokens_per_batch must be at least 1, got {max_tokens_per_batch}")
+        for name, value in (("max_tokens_per_batch", max_tokens_per_batch), ("max_windows", max_windows)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if abstain_below is not None and not 0.0 <= abstain_below <= 1.0:
+            raise ValueError(f"abstain_below must lie between 0 and 1, got {abstain_below}")
         self._engine = engine
         self._tokenizer = tokenizer
         self._manifest = manifest
         self._max_tokens = max_tokens_per_batch
+        self._max_windows = max_windows
+        self._calibration = manifest.calibration or UNCALIBRATED
+        self.abstain_below = self._calibration.abstain_below if abstain_below is None else abstain_below
+        """A sentiment whose most probable class lies under this is marked as abstained."""
 
     @classmethod
     def load(
@@ -46,6 +62,8 @@ class Classifier:
         max_tokens_per_batch: int = 2048,
         max_length: int | None = None,
         backend: str = "torch",
+        max_windows: int = DEFAULT_MAX_WINDOWS,
+        abstain_below: float | None = None,
     ) -> Classifier:
         """Load a model folder without any network access, after checking its files.
 
@@ -54,8 +72,10 @@ class Classifier:
             device: "auto", "cpu", "cuda" or "cuda:N".
             dtype: "auto" (bfloat16 where the device computes it fast), "float32" or "bfloat16".
             max_tokens_per_batch: tokens that go through the network at once, padding included.
-            max_length: tokens of a text that are read; None is the model's own limit, more is refused.
+            max_length: tokens that are read at once; None is the model's own limit, more is refused.
             backend: what computes; "torch" is always there.
+            max_windows: pieces of `max_length` tokens that are read of a long text (`models.windows`); 1 cuts it off.
+            abstain_below: sentiments less probable than this are marked as abstained; None is the model's own bound.
 
         Raises:
             ModelFilesError: the folder is incomplete, altered, or made for another version of Squall.
@@ -71,7 +91,14 @@ class Classifier:
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
         check_fit(tokenizer, folder / CONFIG)
         engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype)
-        return cls(engine, tokenizer, manifest, max_tokens_per_batch=max_tokens_per_batch)
+        return cls(
+            engine,
+            tokenizer,
+            manifest,
+            max_tokens_per_batch=max_tokens_per_batch,
+            max_windows=max_windows,
+            abstain_below=abstain_below,
+        )
 
     @property
     def model(self) -> ModelId:
@@ -105,12 +132,17 @@ class Classifier:
 
     @property
     def max_length(self) -> int:
-        """Tokens of a text that are read, special tokens included."""
+        """Tokens that are read at once, special tokens included."""
         return self._tokenizer.max_length
+
+    @property
+    def max_windows(self) -> int:
+        """Pieces of `max_length` tokens that are read of a long text."""
+        return self._max_windows
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens of each text would be read."""
-        return [len(text.ids) for text in self._tokenizer(texts)]
+        return [text.tokens for text in self._windows(texts)]
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return one prediction per text, in order. Any string is accepted, the empty one included.
@@ -119,19 +151,20 @@ class Classifier:
         """
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, got one string; write predict([text])")
-        tokenized = self._tokenizer(texts)
-        outputs = self._outputs([text.ids for text in tokenized])
-        sentiment, topic = self._calibrated(outputs)
+        windowed = self._windows(texts)
+        sentiment, topic = self._calibrated(self._merged(windowed))
         return build_predictions(
             sentiment,
             topic,
-            [len(text.ids) for text in tokenized],
-            [text.truncated for text in tokenized],
+            [text.tokens for text in windowed],
+            [text.truncated for text in windowed],
+            windows=[len(text.windows) for text in windowed],
+            abstain_below=self.abstain_below,
         )
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """Return what the network says of each text, before calibration: logits and pooled vectors."""
-        return self._outputs([text.ids for text in self._tokenizer(texts)])
+        return self._merged(self._windows(texts))
 
     def close(self) -> None:
         """Let go of the engine's memory and threads; the classifier is not used afterwards."""
@@ -139,7 +172,16 @@ class Classifier:
 
     def _calibrated(self, outputs: Outputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return probabilities [rows, sentiments] and [rows, topics]."""
-        return softmax(outputs.sentiment), softmax(outputs.topic)
+        sentiment, topic = self._calibration.sentiment.temperature, self._calibration.topic.temperature
+        return softmax(calibrate(outputs.sentiment, sentiment)), softmax(calibrate(outputs.topic, topic))
+
+    def _windows(self, texts: Sequence[str]) -> list[WindowedText]:
+        return self._tokenizer.windows(texts, self._max_windows)
+
+    def _merged(self, texts: Sequence[WindowedText]) -> Outputs:
+        """Return what the network says of each text, whose windows are made one answer."""
+        outputs = self._outputs([window for text in texts for window in text.windows])
+        return merge_windows(outputs, [text.spans for text in texts])
 
     def _outputs(self, rows: Sequence[tuple[int, ...]]) -> Outputs:
         """Return what the network says of each row of token ids, in order."""

@@ -1,4 +1,4 @@
-"""From texts to token ids: preparation, tokenizer, and truncation that is reported instead of silent."""
+"""From texts to token ids: preparation, tokenizer, windows of long texts, and truncation that is reported."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from transformers import PreTrainedTokenizerFast
 from models.bounds import is_shortened, shorten
 from models.errors import ModelFilesError
 from models.text import prepare
+from models.windows import Span, most_tokens, plan_windows
 
 _CHARACTERS_PER_TOKEN = 64
 """Texts are cut to this many characters per token before tokenizing, which bounds the time one text can take."""
+_CHARACTERS_PER_TOKEN_OF_MANY = 16
+"""The same where many windows are read: still several times what real text needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +31,25 @@ class TokenizedText:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class WindowedText:
+    """One text, in as many windows as it takes.
+
+    Attributes:
+        windows: token ids of each window, special tokens included.
+        spans: which of the text's tokens each window holds, special tokens not counted.
+        tokens: tokens that are read, each once, and the special tokens of one window.
+        truncated: whether text was left out.
+    """
+
+    windows: tuple[tuple[int, ...], ...]
+    spans: tuple[Span, ...]
+    tokens: int
+    truncated: bool
+
+
 class TextTokenizer:
-    """The tokenizer of a model folder, without padding and with truncation at `max_length` tokens.
+    """The tokenizer of a model folder, without padding; it reads `max_length` tokens at once.
 
     Raises:
         ModelFilesError: `tokenizer.json` is missing or cannot be read.
@@ -45,15 +65,16 @@ class TextTokenizer:
         except Exception as error:  # the tokenizers library raises bare Exception on a bad file
             raise ModelFilesError(f"{tokenizer_file}: not a tokenizer file ({error}); fetch the folder again") from None
         self._backend: Any = fast.backend_tokenizer
-        special = self._backend.num_special_tokens_to_add(False)
-        if max_length <= special:
-            raise ValueError(f"max_length must be above {special}, the number of special tokens, got {max_length}")
         # Files from the Hub may carry fixed padding (MiniLM's pads every text to 128 tokens), which would cost
         # several times the work and put pads into the mean.
         self._backend.no_padding()
-        self._backend.no_truncation()
-        self._backend.enable_truncation(max_length=max_length)
+        self._backend.no_truncation()  # what is too long is cut into windows here
+        self._before, self._after = _special_tokens(self._backend)
+        special = len(self._before) + len(self._after)
+        if max_length <= special:
+            raise ValueError(f"max_length must be above {special}, the number of special tokens, got {max_length}")
         self.max_length = max_length
+        self._capacity = max_length - special
 
     @property
     def vocabulary(self) -> int:
@@ -61,14 +82,47 @@ class TextTokenizer:
         return vocabulary_size(self._backend)
 
     def __call__(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Tokenize the texts, in order. Any string is accepted, the empty one included."""
-        limit = self.max_length * _CHARACTERS_PER_TOKEN
+        """Tokenize the texts, in order, and read one window of each. Any string is accepted, the empty one included."""
+        return [TokenizedText(text.windows[0], text.truncated) for text in self.windows(texts, 1)]
+
+    def windows(self, texts: Sequence[str], max_windows: int) -> list[WindowedText]:
+        """Tokenize the texts, in order, each into at most so many windows of at most `max_length` tokens.
+
+        Raises:
+            ValueError: `max_windows` is below 1.
+        """
+        most = most_tokens(self._capacity, max_windows)
+        limit = self.max_length * max(_CHARACTERS_PER_TOKEN, _CHARACTERS_PER_TOKEN_OF_MANY * max_windows)
         prepared = [prepare(shorten(text)) for text in texts]
         encodings = self._backend.encode_batch([text[:limit] for text in prepared])
-        return [
-            TokenizedText(tuple(encoding.ids), bool(encoding.overflowing) or len(text) > limit or is_shortened(whole))
-            for encoding, text, whole in zip(encodings, prepared, texts, strict=True)
-        ]
+        result: list[WindowedText] = []
+        for encoding, text, whole in zip(encodings, prepared, texts, strict=True):
+            ids: list[int] = encoding.ids
+            content = len(ids) - len(self._before) - len(self._after)
+            truncated = content > most or len(text) > limit or is_shortened(whole)
+            if content <= self._capacity:
+                result.append(WindowedText((tuple(ids),), (Span(0, content),), len(ids), truncated))
+                continue
+            spans = plan_windows(content, self._capacity, max_windows)
+            inner = ids[len(self._before) : len(self._before) + spans[-1].end]
+            result.append(
+                WindowedText(
+                    tuple((*self._before, *inner[span.start : span.end], *self._after) for span in spans),
+                    spans,
+                    len(self._before) + len(inner) + len(self._after),
+                    truncated,
+                )
+            )
+        return result
+
+
+def _special_tokens(backend: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the special tokens that a `tokenizers.Tokenizer` puts before and after a text."""
+    encoding = backend.encode("a")
+    mask: list[int] = encoding.special_tokens_mask
+    before = next((place for place, special in enumerate(mask) if not special), len(mask))
+    after = next((place for place, special in enumerate(reversed(mask)) if not special), 0)
+    return tuple(encoding.ids[:before]), tuple(encoding.ids[len(mask) - after :])
 
 
 def vocabulary_size(backend: Any) -> int:

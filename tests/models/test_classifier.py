@@ -58,8 +58,9 @@ def test_no_texts_get_no_predictions_and_a_bare_string_is_refused(tiny: Classifi
         tiny.predict("shares fall")
 
 
-def test_truncation_is_visible_and_padding_of_the_tokenizer_file_is_ignored(tiny: Classifier) -> None:
-    short, exact, long = tiny.predict(["profit", "the " * 30, "the " * 31])
+def test_truncation_is_visible_and_padding_of_the_tokenizer_file_is_ignored(tiny_model: Path) -> None:
+    one_window = Classifier.load(tiny_model, device="cpu", dtype="float32", max_windows=1)
+    short, exact, long = one_window.predict(["profit", "the " * 30, "the " * 31])
     assert (short.tokens, short.truncated) == (3, False)
     assert (exact.tokens, exact.truncated) == (32, False)
     assert (long.tokens, long.truncated) == (32, True)
@@ -67,7 +68,7 @@ def test_truncation_is_visible_and_padding_of_the_tokenizer_file_is_ignored(tiny
 
 
 def test_a_lower_limit_reads_less_and_a_higher_one_is_refused(tiny_model: Path) -> None:
-    classifier = Classifier.load(tiny_model, max_length=8)
+    classifier = Classifier.load(tiny_model, max_length=8, max_windows=1)
     assert classifier.max_length == 8
     assert classifier.predict(["the " * 10])[0].truncated
     with pytest.raises(ValueError, match="at most 32"):
