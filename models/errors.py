@@ -4,7 +4,9 @@ ModelError
 ├── ModelFilesError      the model folder is incomplete, altered or of an unknown format: fetch or train it again
 ├── TrainingDataError    the training data cannot be used: the message names file, line and remedy
 ├── DeviceError          the device asked for is not there: choose another one
-└── BackendMissingError  what shall compute is not installed: install its extra, or use torch
+├── BackendMissingError  what shall compute is not installed: install its extra, or use torch
+├── LabelsError          what a foreign model's labels mean is not clear: write the mapping, as the message shows
+└── LanguagesError       the table of models by language cannot be used: correct the setting
 """
 
 from __future__ import annotations
@@ -28,3 +30,11 @@ class DeviceError(ModelError):
 
 class BackendMissingError(ModelError):
     """What shall compute is unknown or not installed; the message says how to install it."""
+
+
+class LabelsError(ModelError):
+    """What a foreign model's labels mean is not clear, or told wrongly; the message shows them and the remedy."""
+
+
+class LanguagesError(ModelError):
+    """The table of models by language cannot be used; the message names the key and the remedy."""

@@ -50,3 +50,6 @@ TOPIC_IDS: tuple[str, ...] = tuple(topic.id for topic in TOPICS)
 
 TOPIC_NAMES: dict[str, str] = {topic.id: topic.name for topic in TOPICS}
 """From a topic's id to its display name."""
+
+UNKNOWN_TOPIC = "unknown"
+"""The topic of what no model of topics has read; it is not one of `TOPICS`."""
