@@ -12,10 +12,14 @@ from rich import box
 from rich.table import Table
 
 from deploy.bench.figures import Figure
+from deploy.cli.bench_score import score
 from deploy.cli.frame import err, out, settings
+from deploy.cli.return_periods import return_periods
 from streams.errors import InputError
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(score)
+
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")]
 
@@ -49,7 +53,7 @@ def pipeline(
     )
     console = err()
     figures = run(settings(), plan, note=lambda line: console.print(line, style="dim", soft_wrap=True))
-    _show("Pipeline", figures, json)
+    show("Pipeline", figures, json)
 
 
 @app.command()
@@ -73,7 +77,7 @@ def classifier(
     batched = measure(model, texts, batch_messages=options.worker.batch_messages, repeats=repeats)
     single = measure(model, few, batch_messages=1, repeats=repeats)
     what = f"{model.model.name} {model.model.version}, {batched.device}, {batched.dtype}"
-    _show(
+    show(
         "Classifier",
         [
             Figure(
@@ -97,7 +101,7 @@ def ingest(count: Annotated[int, typer.Option(min=100, help="Messages.")] = 20_0
 
     rows = run(count)
     whole = rows[-1][1]
-    _show(
+    show(
         "Ingest",
         [
             Figure(
@@ -123,7 +127,7 @@ def entities(
     from deploy.bench.entities import run
 
     aim = 20_000
-    _show(
+    show(
         "Entities",
         [
             Figure(name=name, value=round(value), unit=unit, against=f"aim {aim:,}", ratio=value / aim)
@@ -170,7 +174,7 @@ def stories(
         for name, result in results
         for figure in _of_stories(name, result, equality=name in ("topic, one entity", "topic, per cashtag"))
     ]
-    _show("Stories", figures, json)
+    show("Stories", figures, json)
 
 
 def _of_stories(name: str, result: object, *, equality: bool) -> list[Figure]:
@@ -237,7 +241,7 @@ def alerts(
             )
         speed = outcome.mentions / max(outcome.seconds, 1e-9)
         figures.append(Figure(name=f"{name}: monitor", value=round(speed), unit="mentions/s", note="with its state"))
-    _show("Alerts", figures, json)
+    show("Alerts", figures, json)
 
 
 @app.command()
@@ -245,7 +249,7 @@ def monitor(json: Json = None) -> None:
     """Measure the monitor on one core: rules alone, stories found, from JSON; a hundred companies to 100,000."""
     from deploy.bench.monitor import run
 
-    _show("Monitor", run(), json)
+    show("Monitor", run(), json)
 
 
 @app.command()
@@ -256,10 +260,14 @@ def replay(
     """Measure `squall replay --as-scored`: mentions per second and peak memory of the whole command."""
     from deploy.bench.replay import run
 
-    _show("Replay", run(sources), json)
+    show("Replay", run(sources), json)
 
 
-def _show(title: str, figures: Sequence[Figure], json: Path | None) -> None:
+app.command("return-periods")(return_periods)
+
+
+def show(title: str, figures: Sequence[Figure], json: Path | None) -> None:
+    """Print figures beside what they are compared with, and write them to a file if one is named."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("what")
     table.add_column("value", justify="right", no_wrap=True)

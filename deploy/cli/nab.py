@@ -26,7 +26,7 @@ def nab(
     the folders of --out into points.
     """
     from deploy.bench.nab import run
-    from deploy.cli.bench import _show as show
+    from deploy.cli.bench import show
 
     show("Numenta Anomaly Benchmark: rows that would alarm", [_figure(one) for one in run(data, scores)], json)
 

@@ -16,6 +16,6 @@ def return_periods(
 ) -> None:
     """Measure return periods on quiet streams, made here: alarms raised against alarms due at 7, 14 and 30 days."""
     from deploy.bench.return_periods import Plan, run
-    from deploy.cli.bench import _show as show
+    from deploy.cli.bench import show
 
     show("Return periods", run(Plan(keys=keys, days=days, seed=seed)), json)

@@ -12,6 +12,7 @@ from rich.text import Text
 from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
+from deploy.cli.nab import nab
 from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from streams.replay.differences.comparison import Comparison
 
 app = typer.Typer(no_args_is_help=True)
+
+app.command()(nab)
 
 _RANGE = "Range"
 _READING = "Reading the source"
