@@ -66,9 +66,10 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         f"that are then equal count once ({rows['dev_duplicates']} repeats were left out). The last columns count only "
         "one text of each group, which leaves out what news feeds write by the template; on these the epoch was "
         "chosen, so expect slightly less on texts from elsewhere. Calibration error is the expected calibration error "
-        "over 15 bins of confidence.",
+        "over 15 bins of confidence, of the model as it is shipped.",
         "Figures of the model as it is stored and loaded (8-bit weights), and of the same weights before rounding:",
         _head_table(metrics),
+        *_calibration(metrics.get("calibration")),
         *_class_tables(metrics["dev"]),
         *(["## Remarks", *(f"- {remark}" for remark in facts.remarks)] if facts.remarks else []),
         "## Why it is stored whole, in 8 bits",
@@ -127,6 +128,47 @@ def _head_table(metrics: Mapping[str, Any]) -> str:
                 f"| {firsts['accuracy']:.4f} ({firsts['rows']} rows) | {before['accuracy']:.4f} |"
             )
     return "\n".join(lines)
+
+
+def _calibration(figures: Mapping[str, Any] | None) -> list[str]:
+    if figures is None:
+        return ["### Calibration", "None: the probabilities are those of the network."]
+    lines = [
+        "| head | rows | temperature | log loss without | with | calibration error without | with "
+        "| of a perfect forecaster: mean, 95th percentile |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for head in ("sentiment", "topic"):
+        own = figures[head]
+        without, fitted, chance = own["uncalibrated"], own["cross_fitted"], own["of_a_perfect_forecaster"]
+        lines.append(
+            f"| {head} | {own['rows']} | {own['temperature']:.4f} | {without['log_loss']:.4f} "
+            f"| {fitted['log_loss']:.4f} | {without['calibration_error']:.4f} | {fitted['calibration_error']:.4f} "
+            f"| {chance['mean']:.4f}, {chance['percentile_95']:.4f} |"
+        )
+    return [
+        "### Calibration",
+        "Each head's logits are divided by a temperature, fitted on the development rows by log loss; the likeliest "
+        'class stays the same. The columns "with" are cross-fitted: on one half of the text groups, measured on the '
+        "other, and the other way round. With so few rows even a perfect forecaster has an error, by chance.",
+        "\n".join(lines),
+        _abstain_band(figures["abstain"]),
+    ]
+
+
+def _abstain_band(figures: Mapping[str, Any]) -> str:
+    if not figures["below"]:
+        return "No sentiment is abstained: on these rows no threshold bore out a stated accuracy."
+    here, cross = figures["on_these_rows"], figures["cross_fitted"]
+    text = (
+        f"A sentiment whose probability is below {figures['below']:.2f} is marked as abstained. Of the others at least "
+        f"{figures['states_accuracy']:.0%} are right, with {figures['with_confidence']:.0%} confidence on texts like "
+        f"these; here {here['kept']:.1%} are kept and {here['accuracy_of_kept']:.1%} of them are right, against "
+        f"{here['accuracy_of_abstained']:.1%} of those abstained"
+    )
+    if cross is None:
+        return text + "."
+    return text + f" (cross-fitted: {cross['kept']:.1%} kept, {cross['accuracy_of_kept']:.1%} of them right)."
 
 
 def _class_tables(dev: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.reliability import calibration_error
 from retrain.data import HEADS, Example
-
-CALIBRATION_BINS = 15
-"""Equal-width bins of confidence, the number that Guo et al. (2017) report with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +83,3 @@ def _class_report(name: str, index: int, truth: NDArray[np.int64], predicted: ND
     precision, recall = right / claimed if claimed else 0.0, right / rows if rows else 0.0
     f1 = 2 * right / (rows + claimed) if rows + claimed else 0.0
     return ClassReport(name, rows, precision, recall, f1)
-
-
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Return the expected calibration error: the mean gap between confidence and accuracy over bins of confidence.
-
-    After Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks" (2017), equation 3.
-    """
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = 0.0
-    for index in range(CALIBRATION_BINS):
-        inside = bins == index
-        if inside.any():
-            gaps += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    return float(gaps)

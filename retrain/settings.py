@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+KEPT_ACCURACY, KEPT_CONFIDENCE = 0.9, 0.95
+"""What the abstain band states: of the sentiments not abstained at least 90 % are right, with 95 % confidence."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSettings:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from models.device import choose_device
 from models.errors import TrainingDataError
-from models.files import TOKENIZER, Manifest, file_sha256, read_manifest, write_manifest
+from models.files import TOKENIZER, Manifest, file_sha256, read_manifest, write_calibration, write_manifest
 from models.network import ClassifierNetwork
 from models.storage import save_network
 from models.tokens import TextTokenizer
 from retrain.base import build_network, load_base
+from retrain.calibrate import fit_calibration
 from retrain.card import CARD, METRICS, CardFacts, write_card
 from retrain.data import HEADS, Example, read_both
 from retrain.evaluation import report_by_file
@@ -127,7 +128,10 @@ def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable
             training_data=training_data,
             learned_at=job.learned_at,
         )
+        manifest, calibration = _calibrate(folder, manifest, examples, split, progress)
         metrics = _metrics(manifest, settings, result, split, rows, before, evaluate_model(folder, examples, split))
+        metrics["calibration"] = calibration
+        metrics["facts"] = asdict(job.facts)
         metrics["teachers"] = [asdict(read_manifest(teacher).model) for teacher in job.teachers]
         (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
         (folder / CARD).write_text(write_card(manifest, metrics, job.facts), encoding="utf-8")
@@ -151,6 +155,18 @@ def describe_files(paths: Sequence[Path], examples: Sequence[Example]) -> list[d
         rows = [example for example in examples if example.source == path.name]
         described.append({"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)})
     return described
+
+
+def _calibrate(
+    folder: Path, manifest: Manifest, examples: Sequence[Example], split: Split, progress: Callable[[str], None]
+) -> tuple[Manifest, dict[str, Any] | None]:
+    """Calibrate the model in its folder; with too few held-out rows it stays as it is, and `progress` is told."""
+    try:
+        fitted = fit_calibration(folder, examples, split)
+    except TrainingDataError as error:
+        progress(f"not calibrated: {error}")
+        return manifest, None
+    return write_calibration(folder, fitted.calibration), fitted.figures
 
 
 def _network_probabilities(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from deploy.cli.models_calibrate import calibrate
 from deploy.cli.models_use import use
 
 app = typer.Typer(no_args_is_help=True)
@@ -15,3 +16,4 @@ def models() -> None:
 
 
 app.command("use")(use)
+app.command("calibrate")(calibrate)

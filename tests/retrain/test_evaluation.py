@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retrain.evaluation import calibration_error, evaluate_head
+from models.reliability import calibration_error
+from retrain.evaluation import evaluate_head
 
 
 def test_the_figures_are_those_computed_by_hand() -> None:
