@@ -31,9 +31,10 @@ def calibrate(
 ) -> None:
     """Make a model's probabilities mean what they say: one temperature per head, fitted on held-out texts.
 
-    The most probable class of a text stays the same. Figures "with" are cross-fitted: on one half of the text groups,
-    measured on the other. A sentiment below the threshold is marked as abstained, so that of the others the stated
-    share is right. A model that was trained from other files, or with another split, is refused: it may know the texts.
+    The most probable class of a text stays the same. What is shown as it is afterwards is cross-fitted: on one half of
+    the text groups, measured on the other; "by chance" is the error of a perfect forecaster on so few rows. A sentiment
+    below the threshold is marked as abstained, so that of the others the stated share is right. A model that was trained
+    from other files, or with another split, is refused: it may know the texts.
     """
     # Imported here: torch takes seconds to load, and the help shall not wait for it.
     from retrain.calibrate import fit_calibration
@@ -59,8 +60,8 @@ def calibrate(
 def _table(figures: dict[str, Any]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("on held-out texts")
-    for name in ("rows", "temperature", "log loss without", "with", "calibration error without", "with", "by chance"):
-        table.add_column(name, justify="right")
+    for name in ("rows", "temperature", "log loss", "calibration error", "by chance"):
+        table.add_column(name, justify="right", no_wrap=True)
     for head in ("sentiment", "topic"):
         own = figures[head]
         before, after = own["uncalibrated"], own["cross_fitted"]
@@ -68,10 +69,8 @@ def _table(figures: dict[str, Any]) -> Table:
             head,
             f"{own['rows']:,}",
             f"{own['temperature']:.4f}",
-            f"{before['log_loss']:.4f}",
-            f"{after['log_loss']:.4f}",
-            f"{before['calibration_error']:.4f}",
-            f"{after['calibration_error']:.4f}",
+            f"{before['log_loss']:.4f} → {after['log_loss']:.4f}",
+            f"{before['calibration_error']:.4f} → {after['calibration_error']:.4f}",
             f"{own['of_a_perfect_forecaster']['mean']:.4f}",
         )
     return table
