@@ -70,6 +70,7 @@ def save_tier(tier: LinearTier, folder: Path, facts: Mapping[str, Any]) -> None:
         "network": _network(manifest),
         "model_version": manifest.version,
         **_meaning(),
+        "tuning_texts": tier.curve.tuning_texts,
         "calibration_texts": tier.curve.calibration_texts,
         "sha256": file_sha256(folder / TIER_WEIGHTS),
         "facts": dict(facts),
@@ -110,6 +111,7 @@ def load_tier(folder: Path, manifest: Manifest | None = None) -> LinearTier:
             TierWeights(**{name: arrays[name] for name in _WEIGHTS}),
             Curve(
                 **{name: arrays[f"curve.{name}"] for name in _CURVE},
+                tuning_texts=int(content["tuning_texts"]),
                 calibration_texts=int(content["calibration_texts"]),
             ),
             calibration=manifest.calibration or UNCALIBRATED,

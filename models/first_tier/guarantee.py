@@ -37,7 +37,7 @@ class Curve:
         answered, errors: the same of calibration texts.
         deviation, deviation_squares: sums over the answered calibration texts of |P(negative) of the tier less that of
             the network|, and of its square.
-        calibration_texts: how many there are, answered or not.
+        tuning_texts, calibration_texts: how many there are, answered or not.
     """
 
     thresholds: NDArray[np.float64]
@@ -47,6 +47,7 @@ class Curve:
     errors: Counts
     deviation: NDArray[np.float64]
     deviation_squares: NDArray[np.float64]
+    tuning_texts: int
     calibration_texts: int
 
     def __post_init__(self) -> None:
@@ -58,8 +59,11 @@ class Curve:
                 raise ValueError(f"{name} must have one value per threshold, and none may fall")
         if (self.errors > self.answered).any() or (self.tuning_errors > self.tuning_answered).any():
             raise ValueError("more errors than answers")
-        if self.answered[-1] > self.calibration_texts:
-            raise ValueError(f"{self.answered[-1]} answers to {self.calibration_texts} calibration texts")
+        if self.answered[-1] > self.calibration_texts or self.tuning_answered[-1] > self.tuning_texts:
+            raise ValueError(
+                f"{self.answered[-1]} answers to {self.calibration_texts} calibration texts, "
+                f"{self.tuning_answered[-1]} to {self.tuning_texts} tuning texts"
+            )
 
 
 UNPROVED = Curve(
@@ -70,6 +74,7 @@ UNPROVED = Curve(
     errors=np.zeros(1, dtype=np.int64),
     deviation=np.zeros(1),
     deviation_squares=np.zeros(1),
+    tuning_texts=0,
     calibration_texts=0,
 )
 """The curve of a tier that nothing was counted of: it proves no threshold."""
@@ -111,12 +116,8 @@ def certify(curve: Curve, level: float = DEFAULT_LEVEL, risk: float = DEFAULT_RI
         if not 0.0 < value < 1.0:
             raise ValueError(f"{name} must lie between 0 and 1, got {value}")
     rate = 1.0 - level
-    tuned = [
-        binomial_tail(int(errors), int(answered), rate)
-        for errors, answered in zip(curve.tuning_errors, curve.tuning_answered, strict=True)
-    ]
     chosen = None
-    for place in range(int(np.argmin(tuned)), len(tuned)):
+    for place in range(_start(curve, rate), len(curve.thresholds)):
         if binomial_tail(int(curve.errors[place]), int(curve.answered[place]), rate) > risk:
             break
         chosen = place
@@ -139,6 +140,20 @@ def certify(curve: Curve, level: float = DEFAULT_LEVEL, risk: float = DEFAULT_RI
             risk / len(curve.thresholds),
         ),
     )
+
+
+def _start(curve: Curve, rate: float) -> int:
+    """Return the place of the threshold that is likeliest to pass, as far as the tuning texts can tell.
+
+    Their counts are scaled to the number of calibration texts, with one error more than was seen: no error among a
+    handful promises less than some among many.
+    """
+    scale = curve.calibration_texts / max(curve.tuning_texts, 1)
+    expected = []
+    for answered, errors in zip(curve.tuning_answered.tolist(), curve.tuning_errors.tolist(), strict=True):
+        trials = math.floor(answered * scale)
+        expected.append(binomial_tail(min(trials, math.ceil((errors + 1) * scale)), trials, rate))
+    return int(np.argmin(expected))
 
 
 def binomial_tail(errors: int, trials: int, rate: float) -> float:

@@ -23,8 +23,10 @@ from models.prediction import softmax
 CLASSES = len(SENTIMENTS) + len(TOPICS)
 HASH_BITS = 20
 """An n-gram is known by so many bits of its hash. Of 50,000 n-grams one in 20 shares its number with another."""
-CONFIDENCE_INPUTS = 5
+CONFIDENCE_INPUTS = 8 + CLASSES
 """Numbers that the confidence is made of; see `confidence_inputs`."""
+CONSTANT_INPUT = 7
+"""The place of the one that is always 1."""
 
 _CONFIDENCE_DECIMALS = 6
 _CHUNK_TEXTS = 512
@@ -43,8 +45,6 @@ class TierAnswers(NamedTuple):
     """Words and marks that were read; [texts]."""
     cut: NDArray[np.bool_]
     """Whether a text's end was not read; [texts]."""
-    abstained: NDArray[np.bool_]
-    """Whether the best sentiment lies under the model's threshold for that; [texts]."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,20 +122,20 @@ class LinearTier:
         found = hash_texts(texts)
         logits, known = self.logits(found)
         first, second = logits[:, : len(SENTIMENTS)], logits[:, len(SENTIMENTS) :]
-        inputs = confidence_inputs(softmax(first), softmax(second), known)
+        inputs = confidence_inputs(softmax(first), softmax(second), known, found.words)
         # Column by column, not as a matrix product, whose last bits may depend on the number of rows.
-        odds = sum(inputs[:, at] * self.weights.confidence[at] for at in range(CONFIDENCE_INPUTS))
-        confidence = np.round(_sigmoid(np.asarray(odds)), _CONFIDENCE_DECIMALS)
+        odds = np.zeros(len(inputs))
+        for at, weight in enumerate(self.weights.confidence):
+            odds += inputs[:, at] * weight
+        confidence = np.round(_sigmoid(odds), _CONFIDENCE_DECIMALS)
         # Nothing was learned of a text without a known n-gram, nor counted on texts whose end was not read.
         confidence[(known == 0.0) | found.cut] = 0.0
-        sentiment = softmax(calibrate(first, self.calibration.sentiment.temperature))
         return TierAnswers(
-            sentiment=sentiment,
+            sentiment=softmax(calibrate(first, self.calibration.sentiment.temperature)),
             topic=softmax(calibrate(second, self.calibration.topic.temperature)),
             confidence=confidence,
             words=found.words,
             cut=found.cut,
-            abstained=sentiment.max(axis=1) < self.calibration.abstain_below,
         )
 
     def logits(self, found: TextFeatures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -156,15 +156,30 @@ class LinearTier:
 
 
 def confidence_inputs(
-    sentiment: NDArray[np.float64], topic: NDArray[np.float64], known: NDArray[np.float64]
+    sentiment: NDArray[np.float64], topic: NDArray[np.float64], known: NDArray[np.float64], words: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return what the confidence is made of: [texts, CONFIDENCE_INPUTS].
 
-    The log-odds of the best sentiment and of the best topic, the lower of the two, the share of n-grams that are
-    unknown, and 1.
+    Log-odds of the best two sentiments and of the best two topics, the lower of the two best, the share of n-grams that
+    are unknown, the logarithm of the number of words, 1, and which sentiment and which topic is the best: the network
+    is followed more easily in some than in others.
     """
-    first, second = _log_odds(sentiment.max(axis=1)), _log_odds(topic.max(axis=1))
-    return np.stack([first, second, np.minimum(first, second), 1.0 - known, np.ones(len(known))], axis=1)
+    first, topics = np.sort(_log_odds(sentiment), axis=1), np.sort(_log_odds(topic), axis=1)
+    best = np.hstack([
+        sentiment.argmax(axis=1)[:, np.newaxis] == np.arange(len(SENTIMENTS)),
+        topic.argmax(axis=1)[:, np.newaxis] == np.arange(len(TOPICS)),
+    ])  # fmt: skip
+    numbers = (
+        first[:, -1],
+        first[:, -2],
+        topics[:, -1],
+        topics[:, -2],
+        np.minimum(first[:, -1], topics[:, -1]),
+        1.0 - known,
+        np.log1p(words),
+        np.ones(len(known)),
+    )
+    return np.hstack([np.stack(numbers, axis=1), best.astype(np.float64)])
 
 
 def _log_odds(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -141,12 +141,11 @@ class TieredScorer:
             answers.topic[linear],
             answers.words[linear].tolist(),
             answers.cut[linear].tolist(),
+            abstain_below=self._tier.calibration.abstain_below,
         )
         return [
-            replace(prediction, tier="linear", degraded=not certain, abstained=unsure, model=model)
-            for prediction, certain, unsure in zip(
-                built, sure[linear].tolist(), answers.abstained[linear].tolist(), strict=True
-            )
+            replace(prediction, tier="linear", degraded=not certain, model=model)
+            for prediction, certain in zip(built, sure[linear].tolist(), strict=True)
         ]
 
     def _count(self, texts: int, sure: int, degraded: int) -> None:
