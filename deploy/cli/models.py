@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from deploy.cli.models_calibrate import calibrate
+from deploy.cli.models_first_tier import first_tier
 from deploy.cli.models_use import use
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,3 +18,4 @@ def models() -> None:
 
 app.command("use")(use)
 app.command("calibrate")(calibrate)
+app.command("first-tier")(first_tier)
