@@ -78,7 +78,8 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         "default install fetch a model package from a third party; here one folder, hashed file by file, is all that "
         "runs. Weights are safetensors, which hold numbers and no code.",
         "## Limits",
-        f"Texts are read up to {manifest.max_length} tokens (what is cut is reported as `truncated`); training texts "
+        f"Texts of more than {manifest.max_length} tokens are read in a few windows that overlap, whose logits are "
+        "averaged with more weight on the head (what is left out is reported as `truncated`); training texts "
         f"had at most {rows['longest_tokens']} tokens and {rows['mean_tokens']:.0f} on average, so long articles are "
         "untested. Links are replaced by one word; handles and company names are read, and the model may have "
         "learned leanings towards names that were often in the news when the texts were collected.",

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from models.classifier import Classifier
+from models.windows import DEFAULT_MAX_WINDOWS
 from retrain.data import HEADS, Example, Task
 from retrain.evaluation import Report, report_by_file
 from retrain.split import Split, normalise_text
@@ -37,16 +38,26 @@ class HeldOut:
     firsts: Report
 
 
-def evaluate_model(folder: Path, examples: Sequence[Example], split: Split) -> HeldOut:
+def evaluate_model(
+    folder: Path,
+    examples: Sequence[Example],
+    split: Split,
+    *,
+    max_length: int | None = None,
+    max_windows: int = DEFAULT_MAX_WINDOWS,
+) -> HeldOut:
     """Evaluate a model through the product's own door: loaded from its files, 8-bit weights and all.
 
     The model must have been trained from the same files with the same `dev_share` and `split_seed`
-    (`retrain.teachers.check_teacher` makes sure of that).
+    (`retrain.teachers.check_teacher` makes sure of that). With a small `max_length` the held-out texts are long ones,
+    read in up to `max_windows` windows: what that costs against reading them whole can be measured so.
 
     Raises:
         ModelFilesError: the folder cannot be used.
+        ValueError: a limit is out of bounds.
     """
-    predictions = Classifier.load(folder).predict([examples[index].text for index in split.dev])
+    classifier = Classifier.load(folder, max_length=max_length, max_windows=max_windows)
+    predictions = classifier.predict([examples[index].text for index in split.dev])
     sentiment = np.asarray([(row.negative, row.neutral, row.positive) for row in predictions])
     return _held_out(examples, split, sentiment, np.asarray([row.topics for row in predictions]))
 

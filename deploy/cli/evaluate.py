@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 
 from deploy.cli.frame import out
+from models.windows import DEFAULT_MAX_WINDOWS
 from retrain.settings import TrainingSettings
 from streams.errors import InputError
 
@@ -23,6 +24,12 @@ def evaluate(
     topic: Annotated[list[Path], typer.Option(help="The topic files that it was trained from.")],
     dev_share: Annotated[float, typer.Option(help="As in its training.")] = _DEFAULTS.dev_share,
     split_seed: Annotated[int, typer.Option(help="As in its training.")] = _DEFAULTS.split_seed,
+    max_length: Annotated[
+        int | None, typer.Option(help="Read so many tokens at once; without it as many as the model can.")
+    ] = None,
+    max_windows: Annotated[
+        int, typer.Option(help="Read so many overlapping pieces of a longer text; 1 cuts it off.", min=1)
+    ] = DEFAULT_MAX_WINDOWS,
     json: Annotated[Path | None, typer.Option(help="Also write all figures here.")] = None,
 ) -> None:
     """Evaluate a model on held-out texts, beside TF-IDF with logistic regression trained on the same rows.
@@ -41,7 +48,11 @@ def evaluate(
     settings = TrainingSettings(dev_share=dev_share, split_seed=split_seed)
     check_teacher(model, describe_files((*sentiment, *topic), examples), settings)
     split = split_examples(examples, dev_share, split_seed)
-    found = {model.name: evaluate_model(model, examples, split), "TF-IDF and LR": evaluate_classical(examples, split)}
+    try:
+        ours = evaluate_model(model, examples, split, max_length=max_length, max_windows=max_windows)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    found = {model.name: ours, "TF-IDF and LR": evaluate_classical(examples, split)}
     console = out()
     for head in ("sentiment", "topic"):
         for file in found[model.name].dev[head]:

@@ -33,8 +33,8 @@ def calibrate(
 
     The most probable class of a text stays the same. What is shown as it is afterwards is cross-fitted: on one half of
     the text groups, measured on the other; "by chance" is the error of a perfect forecaster on so few rows. A sentiment
-    below the threshold is marked as abstained, so that of the others the stated share is right. A model that was trained
-    from other files, or with another split, is refused: it may know the texts.
+    below the threshold is marked as abstained, so that of the others the stated share is right. A model that was
+    trained from other files, or with another split, is refused: it may know the texts.
     """
     # Imported here: torch takes seconds to load, and the help shall not wait for it.
     from retrain.calibrate import fit_calibration

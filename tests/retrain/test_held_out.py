@@ -70,5 +70,13 @@ def test_the_command_shows_both_and_refuses_a_model_that_may_know_the_texts(
     accuracy = trained.metrics["dev"]["sentiment"]["sentiment.csv"]["accuracy"]
     assert f"{accuracy:.4f}" in shown
     assert json.loads(figures.read_text())["model"]["dev"] == json.loads(json.dumps(trained.metrics["dev"]))
+    short = ["--max-length", "4", "--json", str(figures)]  # two words beside the special tokens
+    assert evaluate(*short, "--max-windows", "1") == 0
+    cut_off = json.loads(figures.read_text())["model"]["dev"]["topic"]["topic.csv"]["accuracy"]
+    assert evaluate(*short, "--max-windows", "3") == 0
+    windowed = json.loads(figures.read_text())["model"]["dev"]["topic"]["topic.csv"]["accuracy"]
+    assert cut_off < windowed, "texts of six words are read whole in three windows of two"
+    assert evaluate("--max-length", "9999") == 2
+    assert "max_length may be at most" in capsys.readouterr().err
     assert evaluate("--split-seed", "3") == 2
     assert "its split_seed is 20" in capsys.readouterr().err
