@@ -41,6 +41,7 @@ class Plan:
         repost_share: of the stream for the cache.
         seed: of that stream.
         others: the engines of others.
+        networks: ours without a tier; None is the reference and every backend.
     """
 
     model: Path
@@ -49,6 +50,7 @@ class Plan:
     repost_share: float = 0.15
     seed: int = 7
     others: tuple[Contender, ...] = OTHERS
+    networks: tuple[Contender, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ def run(data: ScoreData, plan: Plan, *, start: MakeProcess, note: Note) -> Outco
             return found
 
         load(plan.others)
-        ours = load(our_networks())
+        ours = load(our_networks() if plan.networks is None else plan.networks)
         if ours:
             best = min(ours, key=lambda turns: min(turns.first.seconds)).process.contender
             load(our_tiers(best))

@@ -106,8 +106,10 @@ def _row(run: Run, reference: float | None) -> Row:
     messages = len(run.answer.labels)
     median_s = statistics.median(run.seconds)
     accuracy, macro_f1 = _quality(run)
+    points = None
     # On the stream with reposts other texts count twice, so its accuracy is no matter of the network.
-    comparable = accuracy is not None and reference is not None and run.contender.kind != "cache"
+    if accuracy is not None and reference is not None and run.contender.kind != "cache":
+        points = 100 * (accuracy - reference)
     return Row(
         name=run.contender.name,
         messages_per_s=messages / median_s,
@@ -116,7 +118,7 @@ def _row(run: Run, reference: float | None) -> Row:
         macro_f1=macro_f1,
         kind=run.contender.kind,
         peak_mib=run.answer.peak_mib,
-        points_against_float32=100 * (accuracy - reference) if comparable and accuracy and reference else None,
+        points_against_float32=points,
         rounds_messages_per_s=[messages / seconds for seconds in run.seconds],
         about={key: value for key, value in run.about.items() if key != "ready"} | run.answer.more,
     )
