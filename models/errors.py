@@ -6,7 +6,9 @@ ModelError
 ├── DeviceError          the device asked for is not there: choose another one
 ├── BackendMissingError  what shall compute is not installed: install its extra, or use torch
 ├── LabelsError          what a foreign model's labels mean is not clear: write the mapping, as the message shows
-└── LanguagesError       the table of models by language cannot be used: correct the setting
+├── LanguagesError       the table of models by language cannot be used: correct the setting
+├── OwnTopicsError       a file of topics of one's own is wrong: the message names file, line, column and remedy
+└── ExplanationError     words' contributions do not add up to the score within the tolerance: allow more steps
 """
 
 from __future__ import annotations
@@ -38,3 +40,11 @@ class LabelsError(ModelError):
 
 class LanguagesError(ModelError):
     """The table of models by language cannot be used; the message names the key and the remedy."""
+
+
+class OwnTopicsError(ModelError):
+    """A file of topics of one's own cannot be used; the message names file, line, column and remedy."""
+
+
+class ExplanationError(ModelError):
+    """The contributions of words do not add up to the score as exactly as promised."""
