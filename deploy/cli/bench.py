@@ -12,13 +12,14 @@ from rich import box
 from rich.table import Table
 
 from deploy.bench.figures import Figure
-from deploy.cli.bench_score import score
+from deploy.cli import bench_score
 from deploy.cli.frame import err, out, settings
 from deploy.cli.return_periods import return_periods
 from streams.errors import InputError
 
 app = typer.Typer(no_args_is_help=True)
-app.command()(score)
+app.command()(bench_score.score)
+app.command()(bench_score.delay)
 
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")]

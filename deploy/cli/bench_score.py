@@ -16,6 +16,7 @@ from streams.errors import InputError
 
 if TYPE_CHECKING:
     from deploy.bench.score_outcome import Outcome
+    from models.prediction import Scorer
 
 
 def score(
@@ -130,3 +131,39 @@ def show(result: Outcome, json: Path | None) -> None:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
+
+
+def delay(
+    load: Annotated[float, typer.Option(min=0.01, max=2.0, help="Arrivals, as a share of what is sustained.")] = 0.7,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long texts arrive.")] = 60.0,
+    messages: Annotated[int, typer.Option(min=64, help="Texts, generated, all different; some find the rate.")] = (
+        100_000
+    ),
+    max_delay_ms: Annotated[
+        float, typer.Option(min=0, help="The longest that a text waits for its batch to fill.")
+    ] = 20.0,
+    max_tokens: Annotated[int, typer.Option(min=64, help="Tokens of a full batch, about.")] = 8_192,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")] = None,
+) -> None:
+    """Measure what batching adds to a text's delay, with texts that arrive at random times whatever the scorer does.
+
+    The scorer is the one of the settings. Two minutes at most.
+    """
+    from deploy.bench.delay import run
+    from deploy.cli.bench import show as show_figures
+    from models.batcher import Batcher
+    from models.benchmark import generate_texts
+    from streams.scoring.build import load_scorer
+
+    def make(scorer: Scorer) -> Batcher:
+        return Batcher(scorer, max_tokens=max_tokens, max_delay_ms=max_delay_ms, max_waiting=messages)
+
+    figures = run(
+        make,
+        load_scorer(settings()),
+        generate_texts(messages),
+        load=load,
+        seconds=seconds,
+        max_delay_ms=max_delay_ms,
+    )
+    show_figures("Delay", figures, json)
