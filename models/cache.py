@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from models.bounds import shorten
 from models.prediction import ModelId, Prediction, Scorer, predict_quickly
 from models.text import prepare
 
@@ -122,7 +123,7 @@ class CachedScorer:
 
     def _through(self, texts: Sequence[str], ask: Callable[[list[str]], list[Prediction]]) -> list[Prediction]:
         model, cache = self._scorer.model, self._cache
-        keys = [prepare(text) for text in texts]
+        keys = [prepare(shorten(text)) for text in texts]
         answers: dict[str, Prediction] = {}
         asked: dict[str, str] = {}  # key -> the first text that has it
         for key, text in zip(keys, texts, strict=True):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
+
+from models.errors import LanguagesError
+from models.language_models import parse_languages
+from models.languages import check_code
 
 _YEAR_S = 366 * 86_400.0
 
@@ -178,6 +184,18 @@ class EntitySettings(_Section):
     """A message is no mention of a company below this relevance."""
 
 
+ALL_LANGUAGES = "*"
+
+
+@contextmanager
+def _told_as_value() -> Iterator[None]:
+    """Let what is wrong with a table of models be told like what is wrong with any other value."""
+    try:
+        yield
+    except LanguagesError as error:
+        raise ValueError(str(error)) from error
+
+
 class ClassifierSettings(_Section):
     """The scoring engine."""
 
@@ -187,11 +205,57 @@ class ClassifierSettings(_Section):
     """`auto`, `cpu`, `cuda`, `cuda:1`, ..."""
     max_tokens_per_batch: int = Field(2_048, ge=128)
     """Tokens in one forward pass."""
+    model_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
+    """Languages that the model reads, ISO 639; `*` is every language. A text whose language cannot be told is taken to
+    be in the first of them. A message in a language without a model is not scored: it goes to the dead letters."""
+    languages: dict[str, Any] = {}
+    """Models for further languages, by language: a folder, or a table with `model` and `labels`; see the README."""
+    allow_download: bool = False
+    """Let a model of `languages` that is no folder be fetched from the Hugging Face Hub, under its name there."""
+    first_tier: bool = True
+    """Let the linear model that lies in the model folder, if there is one, answer what it is sure of."""
+    first_tier_agreement: float = Field(0.99, gt=0.5, lt=1)
+    """Share of its answers that are the network's too, at least; proved at 95 % confidence."""
     remembered_texts: int = Field(50_000, ge=0, le=5_000_000)
     """Answers that are remembered, so that a repost costs nothing; about a kilobyte each. 0 remembers none."""
     degrade_after_s: float | None = Field(None, gt=0)
     """When messages have waited longer than this, those about no company on a watch list get the quick answer of the
     first tier, and are marked `degraded`. Unset: never; a backlog is then worked off at full quality."""
+
+    @field_validator("model_languages")
+    @classmethod
+    def _are_languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or (ALL_LANGUAGES in value and len(value) > 1):
+            msg = "name one language at least, such as en, or '*' alone for all"
+            raise ValueError(msg)
+        with _told_as_value():
+            for code in value:
+                if code != ALL_LANGUAGES:
+                    check_code(code)
+        return value
+
+    @field_validator("model_languages", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("languages")
+    @classmethod
+    def _name_models(cls, value: dict[str, Any]) -> dict[str, Any]:
+        with _told_as_value():
+            if value:
+                parse_languages(value)
+        return value
+
+    @model_validator(mode="after")
+    def _each_language_has_one_model(self) -> ClassifierSettings:
+        if ALL_LANGUAGES in self.model_languages and self.languages:
+            msg = "model_languages is '*': no language is left for a model under languages"
+            raise ValueError(msg)
+        if twice := sorted(set(self.model_languages) & set(self.languages)):
+            msg = f"{twice[0]} stands under model_languages and under languages: one model reads a language"
+            raise ValueError(msg)
+        return self
 
 
 class WorkerSettings(_Section):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from models.cache import PredictionCache
 from models.errors import ModelError
 from models.files import peek_manifest
 from models.prediction import ModelId, Scorer
@@ -15,7 +14,7 @@ from streams.config import Settings
 from streams.errors import SquallError
 from streams.models_known import find_model
 from streams.records import Control
-from streams.scoring.build import load_scorer
+from streams.scoring.build import load_scorer, new_cache
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +28,7 @@ class ModelInUse:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        remembered = settings.classifier.remembered_texts
-        self.cache = PredictionCache(remembered) if remembered else None
+        self.cache = new_cache(settings)
         self._scorer: SwappableScorer | None = None
 
     @property

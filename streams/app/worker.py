@@ -33,7 +33,7 @@ from streams.config import Settings
 from streams.deliver import AlertSink, sinks
 from streams.errors import BrokerError, ConfigError
 from streams.scoring import ScoringStage
-from streams.scoring.build import make_linker, make_stage
+from streams.scoring.build import make_linker, make_stage, with_other_languages
 from streams.topics import require_topics
 
 Role = Literal["all", "scorer", "monitor"]
@@ -129,7 +129,8 @@ class Worker:
             cache = model.cache
             metrics.REMEMBERED.set_function(lambda: cache.figures.entries)
         self._in_background(stack, control.follow(model.change))
-        return await asyncio.to_thread(make_stage, self._settings, scorer, linker)
+        scorers = await asyncio.to_thread(with_other_languages, self._settings, scorer, cache=model.cache)
+        return await asyncio.to_thread(make_stage, self._settings, scorers, linker)
 
     def _no_kafka(self, error: KafkaError) -> BrokerError:
         return BrokerError(f"no Kafka at {', '.join(self._settings.kafka.bootstrap_servers)}: {error}")

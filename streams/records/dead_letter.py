@@ -24,6 +24,7 @@ Reason = Literal[
     "too_old",
     "in_the_future",
     "unscorable",
+    "no_model",
 ]
 """Why a record was refused; each is a label of the metric `squall_dead_letters_total`."""
 

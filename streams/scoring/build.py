@@ -9,7 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.cache import CachedScorer, PredictionCache
+from models.files import DEFAULT_MODEL
+from models.languages import LanguageRouter
 from models.prediction import Scorer
+from models.swap import SwappableScorer
 from streams import __version__
 from streams.assembly import entity_table
 from streams.config import Settings
@@ -17,6 +20,7 @@ from streams.ingest.decode import Limits
 from streams.ingest.entities import Linker, load_watchlist
 from streams.ingest.redact import Redactor
 from streams.scoring.stage import ScoringStage, StageOptions
+from streams.sections import ALL_LANGUAGES
 
 
 def make_linker(settings: Settings) -> Linker:
@@ -26,25 +30,72 @@ def make_linker(settings: Settings) -> Linker:
 
 
 def load_scorer(settings: Settings, folder: Path | None = None, *, cache: PredictionCache | None = None) -> Scorer:
-    """Load the classifier of these settings; this imports torch.
+    """Load the classifier of these settings, its first tier before it; this imports torch.
 
     Args:
         settings: the configuration.
         folder: another model folder than the configured one.
-        cache: a memory that outlives the scorer; without one it gets a memory of its own, unless that is switched off.
+        cache: a memory that outlives the scorer; None remembers nothing.
 
     Raises:
         models.errors.ModelError: the model cannot be loaded.
     """
     from models import Classifier
+    from models.first_tier import TieredScorer
+    from models.first_tier.files import has_tier
 
     options = settings.classifier
-    scorer: Scorer = Classifier.load(
-        folder or options.model, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch
-    )
-    if cache is None and options.remembered_texts:
-        cache = PredictionCache(options.remembered_texts)
+    place = folder or options.model or DEFAULT_MODEL
+    scorer: Scorer = Classifier.load(place, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch)
+    if options.first_tier and has_tier(place):
+        scorer = TieredScorer.load(scorer, place, level=options.first_tier_agreement)
     return scorer if cache is None else CachedScorer(scorer, cache)
+
+
+def readable_languages(settings: Settings) -> frozenset[str] | None:
+    """Return the languages that have a model by these settings; None: all have."""
+    options = settings.classifier
+    if ALL_LANGUAGES in options.model_languages:
+        return None
+    return frozenset(options.model_languages) | frozenset(options.languages)
+
+
+def with_other_languages(settings: Settings, main: Scorer, *, cache: PredictionCache | None = None) -> Scorer:
+    """Return a scorer that also has the models of `classifier.languages`, or `main` itself if there are none.
+
+    Args:
+        settings: the configuration.
+        main: answers in `classifier.model_languages`, and where the language is not known.
+        cache: as for `load_scorer`.
+
+    Raises:
+        models.errors.ModelError: a model cannot be loaded; the message names its language.
+    """
+    options = settings.classifier
+    if not options.languages:
+        return main
+    from models.language_models import LanguageModel, load_languages, open_model, parse_languages
+
+    def open_one(wanted: LanguageModel) -> Scorer:
+        found = open_model(
+            wanted,
+            device=options.device,
+            max_tokens_per_batch=options.max_tokens_per_batch,
+            allow_download=options.allow_download,
+        )
+        return SwappableScorer(found if cache is None else CachedScorer(found, cache))  # names its model
+
+    others = load_languages(parse_languages(options.languages), open_one)
+    own = dict.fromkeys(options.model_languages, main)
+    scorers = {code: others.scorer_of(code) for code in others.languages}
+    found = {code: scorer for code, scorer in scorers.items() if scorer is not None}
+    return LanguageRouter({**found, **own}, undetermined=options.model_languages[0])
+
+
+def new_cache(settings: Settings) -> PredictionCache | None:
+    """Return an empty memory for reposts of the configured size, or None if there is to be none."""
+    remembered = settings.classifier.remembered_texts
+    return PredictionCache(remembered) if remembered else None
 
 
 def make_stage(settings: Settings, scorer: Scorer, linker: Linker | None = None) -> ScoringStage:
@@ -67,5 +118,6 @@ def make_stage(settings: Settings, scorer: Scorer, linker: Linker | None = None)
             mention_text_chars=ingest.mention_text_chars,
             pseudonymous_authors=ingest.redact_handles,
             duplicate_horizon_s=ingest.duplicate_horizon_s,
+            languages=readable_languages(settings),
         ),
     )

@@ -16,12 +16,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from models.labels import TOPIC_IDS
+from models.languages import LanguageRouter, Route
 from models.prediction import Prediction, Scorer, predict_quickly
 from streams.errors import RecordError
 from streams.ingest.decode import Decoder, Limits, message_id
 from streams.ingest.duplicates import SeenMessages
 from streams.ingest.entities import Link, Linker
-from streams.ingest.language import LanguageDetector
+from streams.ingest.language import UNDETERMINED, LanguageDetector
 from streams.ingest.normalise import normalise
 from streams.ingest.redact import Redactor
 from streams.records import (
@@ -69,6 +70,8 @@ class StageOptions:
     pseudonymous_authors: bool = False
     """Replace authors' names by a hash, which still counts as one author."""
     duplicate_horizon_s: float = 86_400.0
+    languages: frozenset[str] | None = None
+    """Languages that have a model; a text whose language is not known is taken for one of them. None: all have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,11 @@ class Prepared:
     def texts(self) -> list[str]:
         """What the classifier is to score."""
         return [ready.scored_text for ready in self.ready]
+
+    @property
+    def languages(self) -> list[str]:
+        """The language of each of the texts."""
+        return [ready.lang for ready in self.ready]
 
 
 @dataclass(slots=True)
@@ -168,14 +176,8 @@ class ScoringStage:
         Raises:
             Exception: the classifier scores nothing at all: it is broken, and the messages are not to blame.
         """
-        if not overloaded:
-            return score_texts(self._scorer, batch.texts)
-        watched = [any(link.watched for link in ready.links) for ready in batch.ready]
-        answers = {
-            kind: iter(score_texts(self._scorer, _of(batch.texts, watched, kind), quickly=not kind))
-            for kind in (True, False)
-        }
-        return [next(answers[kind]) for kind in watched]
+        quickly = [overloaded and not any(link.watched for link in ready.links) for ready in batch.ready]
+        return score_in_languages(self._scorer, batch.texts, batch.languages, quickly=quickly)
 
     def finish(self, batch: Prepared, predictions: Sequence[Prediction | Exception], *, scored_at: datetime) -> Outcome:
         """Make the mentions of a scored batch."""
@@ -184,7 +186,7 @@ class ScoringStage:
             if isinstance(prediction, Exception):
                 outcome.dead.append(self._refused(ready.record, "unscorable", repr(prediction)))
             else:
-                model = prediction.model or self._scorer.model
+                model = prediction.model or self._scorer.model  # of several models each says its own
                 version = ModelVersion(name=model.name, version=model.version)
                 outcome.mentions.extend(self._mentions(ready, prediction, version, scored_at))
         return outcome
@@ -217,8 +219,15 @@ class ScoringStage:
         batch.times.append((record.partition, message.published_at, record.received_at))
         if ready is None:
             batch.unlinked += 1
+        elif not self._is_read(ready.lang):
+            detail = f"no model reads {ready.lang!r}: name one under classifier.languages, and send the message again"
+            batch.dead.append(self._refused(record, "no_model", detail))
         else:
             batch.ready.append(ready)
+
+    def _is_read(self, language: str) -> bool:
+        languages = self._options.languages
+        return languages is None or language == UNDETERMINED or language in languages
 
     def _linked(self, record: RawRecord, message: Message, name: str, clamped: bool) -> _Ready | None:
         body = normalise(message.text[:_MOST_CHARS])
@@ -301,8 +310,33 @@ class ScoringStage:
         )
 
 
-def _of(texts: Sequence[str], watched: Sequence[bool], kind: bool) -> list[str]:
-    return [text for text, is_watched in zip(texts, watched, strict=True) if is_watched is kind]
+def score_in_languages(
+    scorer: Scorer, texts: Sequence[str], languages: Sequence[str], *, quickly: Sequence[bool] | None = None
+) -> list[Prediction | Exception]:
+    """Score texts, each by the model of its language; one that cannot be scored gets its error.
+
+    Args:
+        scorer: the classifier, or a `LanguageRouter` of several.
+        texts: any strings.
+        languages: the language of each.
+        quickly: for each, whether a quick answer will do; None is no for all.
+
+    Raises:
+        Exception: a classifier scores nothing at all: it is broken, and the texts are not to blame.
+    """
+    routes = [Route(scorer, tuple(range(len(texts))))]
+    if isinstance(scorer, LanguageRouter):
+        routes = scorer.routes(languages)
+    answers: list[Prediction | Exception] = [
+        LookupError(f"no model reads a text in {language!r}") for language in languages
+    ]
+    for route in routes:
+        for quick in (False, True):
+            places = [at for at in route.positions if (quickly is not None and quickly[at]) is quick]
+            found = score_texts(route.scorer, [texts[at] for at in places], quickly=quick)
+            for at, answer in zip(places, found, strict=True):
+                answers[at] = answer
+    return answers
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str], *, quickly: bool = False) -> list[Prediction | Exception]:
@@ -350,6 +384,8 @@ def _works(scorer: Scorer) -> bool:
 
 def _likeliest_topics(prediction: Prediction) -> dict[str, float]:
     """The likeliest topics first, equal ones by name."""
+    if not prediction.topics:
+        return {}  # a model without topics
     ranked = sorted(
         (-probability, name)
         for name, probability in zip(TOPIC_IDS, prediction.topics, strict=True)

@@ -98,6 +98,13 @@ def test_a_very_long_text_is_answered_and_not_kept() -> None:
     assert scorer.figures.entries == 0
 
 
+def test_a_text_that_cannot_be_unescaped_fails_no_batch() -> None:
+    digits = "&#" + "1" * 5_000 + ";"
+    with_it, without = CachedScorer(Counting(), PredictionCache(10)).predict([digits + " falls", "Vantor falls"])
+    assert without == FakeClassifier().predict(["Vantor falls"])[0]
+    assert 0 <= with_it.negative <= 1
+
+
 def test_a_memory_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
         PredictionCache(0)

@@ -111,11 +111,9 @@ def rescore(
     if store.finished is None:
         run = _Run(source, settings, scorer, store, batch_messages, segment_batches)
         if not run.ended:
-            classifier = settings.classifier
             pool = ScoringPool(
                 model,
-                device=classifier.device,
-                max_tokens_per_batch=classifier.max_tokens_per_batch,
+                settings=settings,
                 workers=default_workers() if workers is None else workers,
             )
             tell = _Teller(on_progress, source.total, run.counters.messages, clock)
@@ -239,7 +237,7 @@ class _Run:
             # is then made of what was written. So it does not matter how many batches are under way.
             self._stage.delivered(prepared)
             bad, self._bad = self._bad, []
-            yield _Batch(prepared, pool.submit(prepared.texts), bad, last)
+            yield _Batch(prepared, pool.submit(prepared.texts, prepared.languages), bad, last)
 
     def _heard(self, bad: BadRecord) -> None:
         # A source tells of a bad row before it yields the record after it, and to a reading that goes on after that
@@ -355,6 +353,10 @@ class _Teller:
         self._on_progress(RescoreProgress(messages, self._total, per_s))
 
 
+_NO_ANSWER_DEPENDS = frozenset({"remembered_texts", "degrade_after_s"})
+"""Keys of `classifier` that a rescoring does not read: it remembers nothing and is never in a hurry."""
+
+
 def _identity(facts: SourceFacts, settings: Settings, model: ModelId, segments: str) -> dict[str, str]:
     """Return in words all that decides the result: a rescoring goes on only as what it was."""
     entities = settings.entities
@@ -364,6 +366,9 @@ def _identity(facts: SourceFacts, settings: Settings, model: ModelId, segments: 
         "the source": facts.identity,
         "the model": f"{model.name} {model.version}",
         "the device": f"{classifier.device}, {classifier.max_tokens_per_batch} tokens",
+        "the settings of the classifier": _hash(
+            classifier.model_dump_json(exclude={"model", "device", "max_tokens_per_batch", *_NO_ANSWER_DEPENDS})
+        ),
         "the settings of ingest": _hash(settings.ingest.model_dump_json()),
         "the companies": _hash(f"{entities.include_sp500} {entities.min_relevance} {len(entities.tables)} {files}"),
         "worker.idle_after_s": f"{settings.worker.idle_after_s:g}",

@@ -19,8 +19,11 @@ from pathlib import Path
 from types import TracebackType
 
 from models.prediction import Prediction, Scorer
+from models.swap import SwappableScorer
+from streams.config import Settings
 from streams.errors import ReplayError
-from streams.scoring.stage import score_texts
+from streams.scoring.build import load_scorer, with_other_languages
+from streams.scoring.stage import score_in_languages
 
 Answers = list[Prediction | str]
 """Of each text its prediction, or the error that it made, in words: not every error can be sent to another process."""
@@ -45,8 +48,7 @@ class ScoringPool:
 
     Args:
         model: the model folder; the caller has checked its files.
-        device: as `models.Classifier.load` takes it.
-        max_tokens_per_batch: tokens of one forward pass.
+        settings: the configuration: how the model computes, its first tier, and the models of other languages.
         workers: processes.
 
     Raises:
@@ -54,16 +56,16 @@ class ScoringPool:
         ValueError: fewer than one process.
     """
 
-    def __init__(self, model: Path, *, device: str, max_tokens_per_batch: int, workers: int) -> None:
+    def __init__(self, model: Path, *, settings: Settings, workers: int) -> None:
         if workers < 1:
             msg = f"workers must be at least 1, got {workers}"
             raise ValueError(msg)
-        self.workers = 1 if _is_cuda(device) else workers
+        self.workers = 1 if _is_cuda(settings.classifier.device) else workers
         self._executor = ProcessPoolExecutor(
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),  # torch and its threads do not survive a fork
             initializer=_start,
-            initargs=(model, device, max_tokens_per_batch),
+            initargs=(model, settings),
         )
 
     def __enter__(self) -> ScoringPool:
@@ -78,8 +80,8 @@ class ScoringPool:
             process.terminate()
         self._executor.shutdown(cancel_futures=True)
 
-    def submit(self, texts: Sequence[str]) -> Future[Answers]:
-        """Have texts scored; ask `result` for the answers.
+    def submit(self, texts: Sequence[str], languages: Sequence[str]) -> Future[Answers]:
+        """Have texts scored, each by the model of its language; ask `result` for the answers.
 
         Raises:
             ReplayError: a process has died.
@@ -89,7 +91,7 @@ class ScoringPool:
             nothing.set_result([])
             return nothing
         with _told_of_deaths(), _interrupts_held():
-            return self._executor.submit(_score, list(texts))
+            return self._executor.submit(_score, list(texts), list(languages))
 
     def result(self, answers: Future[Answers]) -> list[Prediction | Exception]:
         """Wait for the answers.
@@ -140,17 +142,16 @@ _scorer: Scorer | None = None
 _failure = ""
 
 
-def _start(model: Path, device: str, max_tokens_per_batch: int) -> None:
+def _start(model: Path, settings: Settings) -> None:
     global _scorer, _failure
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one thread per process, here too
     try:
         import torch
 
-        from models.classifier import Classifier
-
         torch.set_num_threads(1)
-        _scorer = Classifier.load(model, device=device, max_tokens_per_batch=max_tokens_per_batch)
+        # As in the worker, but for the memory of reposts: its answers are the same.
+        _scorer = with_other_languages(settings, SwappableScorer(load_scorer(settings, model)))
     except Exception as error:  # raised here it would break the pool without a word of why
         _failure = f"{type(error).__name__}: {error}"
 
@@ -163,12 +164,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _score(texts: list[str]) -> Answers:
+def _score(texts: list[str], languages: list[str]) -> Answers:
     if _scorer is None:
         msg = f"the classifier cannot be loaded: {_failure}"
         raise ReplayError(msg)
     try:
-        answers = score_texts(_scorer, texts)
+        answers = score_in_languages(_scorer, texts, languages)
     except Exception as error:
         msg = f"the classifier scores nothing at all: {error!r}. What was scored before is kept"
         raise ReplayError(msg) from None

@@ -17,8 +17,10 @@ import pytest
 
 from models.errors import DeviceError
 from models.files import CONFIG, write_manifest
+from streams.config import Settings
 from streams.errors import ReplayError
 from streams.replay.rescoring.scoring_pool import ScoringPool
+from streams.sections import ClassifierSettings
 from tests.models.tiny_model import write_tiny_model
 from tests.streams.replay.rescoring import rescore_process
 from tests.streams.replay.rescoring.rescore_process import MESSAGES, run
@@ -123,8 +125,12 @@ def test_a_model_that_cannot_be_loaded_is_told_by_name(model: Path, tmp_path: Pa
         run(broken, tmp_path / "out", 1)
 
 
+def on(device: str) -> Settings:
+    return Settings(classifier=ClassifierSettings(device=device))
+
+
 def test_a_device_that_is_not_there_is_told_before_a_process_is_started(model: Path) -> None:
     with pytest.raises(DeviceError, match="unknown device"):
-        ScoringPool(model, device="abacus", max_tokens_per_batch=2048, workers=1)
+        ScoringPool(model, settings=on("abacus"), workers=1)
     with pytest.raises(ValueError, match="at least 1"):
-        ScoringPool(model, device="cpu", max_tokens_per_batch=2048, workers=0)
+        ScoringPool(model, settings=on("cpu"), workers=0)
