@@ -47,7 +47,7 @@ def test_each_row_of_a_file_gets_its_line_and_bad_rows_are_told(
         "a2,\n"
         "a3,one,too many\n"
         ',"Eastwater Energy, again"\n'
-        f"a5,{'Juniper Lane Stores opens a shop. ' * 90}\n"
+        f"a5,{'Juniper Lane Stores opens a shop. ' * 180}\n"
     )
     assert squall("score", file, "--output", out) == 1
     first, second, third = lines_of(out)
