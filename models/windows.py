@@ -9,11 +9,10 @@ over the tokens of what it reads and has linear heads on it, so the mean over wi
 once, is what it would do if it could read on; and the window at place k counts 1/k, as a report says at its head what
 it is about. The weights sum to 1, so a text of one window is answered as it always was, bit for bit.
 
-Measured on held-out texts that were read in windows of 12 to 32 tokens, where the answer to the whole is known
-(BENCHMARKS.md has the figures): the most negative window is the worst choice, as every further window is another
-chance to be wrong, and a false negative is what it errs to; noisy-or and the surest window lose accuracy and have the
-highest log loss; means are close to one another, that of the logits before that of the probabilities, and weight on
-the head before equal weights.
+Measured on held-out texts that were read in windows of 16 to 32 tokens, where the answer to the whole is known
+(BENCHMARKS.md has the figures): the surest window and noisy-or are worse than the first alone, and so is the most
+negative one, as every further window is another chance to be wrong. Means are better than it and close to one another:
+those of the logits before that of the probabilities, and with weight on the head at a lower log loss for most.
 """
 
 from __future__ import annotations
