@@ -14,8 +14,8 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 from deploy.bench.score_contenders import OTHERS, Answer, Contender, Files, Process
@@ -59,74 +59,132 @@ class _Turns:
 
     process: Process
     passes: int
-    first: Answer
+    answer: Answer
     seconds: list[float]
+
+
+class _Field:
+    """All contenders: those that are loaded, and those that are missing.
+
+    Args:
+        start: starts a contender.
+        files: what they read.
+        least_s: as in `Plan`.
+        note: is told what happens.
+    """
+
+    def __init__(self, start: MakeProcess, files: Files, least_s: float, note: Note) -> None:
+        self._start = start
+        self._files = files
+        self._least_s = least_s
+        self._note = note
+        self._numbers = count()
+        self.loaded: list[_Turns] = []
+        self.missing: list[Missing] = []
+
+    def load(self, contenders: Iterable[Contender]) -> list[_Turns]:
+        """Load contenders one after the other, and return those that could be."""
+        found = []
+        for contender in contenders:
+            self._note(f"loading {contender.name}")
+            try:
+                found.append(self._load(contender))
+            except ContenderMissingError as error:
+                self._miss(contender, error)
+        self.loaded += found
+        return found
+
+    def round(self, *, backwards: bool) -> None:
+        """Let each have its turn."""
+        for turns in reversed(self.loaded) if backwards else list(self.loaded):
+            try:
+                turns.answer = turns.process.score(turns.passes)
+            except ContenderMissingError as error:
+                self._miss(turns.process.contender, error)
+                turns.process.close()
+                self.loaded = [other for other in self.loaded if other is not turns]
+            else:
+                turns.seconds.append(sum(turns.answer.seconds) / turns.passes)
+
+    def close(self) -> None:
+        """End all processes."""
+        for turns in self.loaded:
+            turns.process.close()
+
+    def _load(self, contender: Contender) -> _Turns:
+        folder = self._files.exported.parent
+        number = next(self._numbers)
+        own = replace(self._files, exported=_own_copy(self._files.exported, folder / f"model-{number}"))
+        log = folder / f"{number}.log"
+        if contender.kind == "ours" and contender.options.get("backend") != "torch":
+            # A backend converts the model once and keeps it; that memory is not the scorer's.
+            self._start(contender, own, log).close()
+        process = self._start(contender, own, log)
+        try:
+            first = process.score(1)
+        except ContenderMissingError:
+            process.close()
+            raise
+        passes = min(_MAX_PASSES, max(1, math.ceil(self._least_s / max(first.seconds[0], 1e-9))))
+        return _Turns(process, passes, first, [])
+
+    def _miss(self, contender: Contender, error: ContenderMissingError) -> None:
+        self._note(f"{contender.name} is missing: {error}")
+        self.missing.append(Missing(contender.name, str(error)))
 
 
 def run(data: ScoreData, plan: Plan, *, start: MakeProcess, note: Note) -> Outcome:
     """Measure; about 10 minutes on two cores with a thousand texts, and some 12 GB of memory.
 
-    A contender that cannot be loaded is in the outcome with the reason.
+    A contender that cannot be loaded, or that ends before its last turn, is in the outcome with the reason.
     """
     stream = with_reposts(len(data.texts), plan.repost_share, plan.seed)
-    with tempfile.TemporaryDirectory(prefix="squall-bench-") as scratch, ExitStack() as running:
-        folder = Path(scratch)
-        files = _write_files(folder, plan.model, data, stream)
-        missing: list[Missing] = []
-        loaded: list[_Turns] = []
+    with tempfile.TemporaryDirectory(prefix="squall-bench-") as scratch:
+        field = _Field(start, _write_files(Path(scratch), plan.model, data, stream), plan.least_s, note)
+        try:
+            field.load(plan.others)
+            ours = field.load(our_networks() if plan.networks is None else plan.networks)
+            if ours:
+                best = min(ours, key=lambda turns: min(turns.answer.seconds))
+                field.load(our_tiers(best.process.contender))
+            for number in range(plan.rounds):
+                note(f"round {number + 1} of {plan.rounds}")
+                # Forwards and backwards by turns: none is always the one after the slowest.
+                field.round(backwards=number % 2 == 1)
+        finally:
+            field.close()
+        return outcome(_runs(field.loaded, data, stream, _count_tokens(plan.model, data.texts)), field.missing)
 
-        def load(contenders: Iterable[Contender]) -> list[_Turns]:
-            found = []
-            for contender in contenders:
-                note(f"loading {contender.name}")
-                try:
-                    number = len(loaded) + len(missing)
-                    own = replace(files, exported=_own_copy(files.exported, folder / f"model-{number}"))
-                    process = start(contender, own, folder / f"{number}.log")
-                    running.callback(process.close)
-                    found.append(_first_turn(process, plan.least_s))
-                except ContenderMissingError as error:
-                    note(f"{contender.name} is missing: {error}")
-                    missing.append(Missing(contender.name, str(error)))
-                    continue
-                loaded.append(found[-1])
-            return found
 
-        load(plan.others)
-        ours = load(our_networks() if plan.networks is None else plan.networks)
-        if ours:
-            best = min(ours, key=lambda turns: min(turns.first.seconds)).process.contender
-            load(our_tiers(best))
-        for number in range(plan.rounds):
-            note(f"round {number + 1} of {plan.rounds}")
-            # Forwards and backwards by turns: none is always the one after the slowest.
-            for turns in loaded if number % 2 == 0 else reversed(loaded):
-                turns.seconds.append(sum(turns.process.score(turns.passes).seconds) / turns.passes)
-        tokens = _count_tokens(plan.model, data.texts)
-        repeated = [tokens[place] for place in stream]
-        labels = None if data.labels is None else [data.labels[place] for place in stream]
-        runs = [
+def _runs(loaded: Sequence[_Turns], data: ScoreData, stream: Sequence[int], tokens: Sequence[int]) -> list[Run]:
+    """Return what each has shown; that with the cache is about the stream, the others about its texts."""
+    runs = []
+    for turns in loaded:
+        contender = turns.process.contender
+        places = stream if contender.kind == "cache" else range(len(data.texts))
+        runs.append(
             Run(
-                contender=turns.process.contender,
+                contender=contender,
                 seconds=turns.seconds,
-                answer=turns.first,
+                answer=turns.answer,
                 about=turns.process.about,
-                tokens=sum(repeated if _reposts(turns) else tokens),
-                labels=labels if _reposts(turns) else data.labels,
+                tokens=sum(tokens[place] for place in places),
+                labels=None if data.labels is None else [data.labels[place] for place in places],
             )
-            for turns in loaded
-        ]
-        return outcome(runs, missing)
+        )
+    return runs
 
 
 def our_networks() -> list[Contender]:
-    """Return ours without a tier: the reference in float32, and each backend with its default number format."""
-    from models.engines.choice import BACKENDS
-
-    return [
-        Contender("squall, torch float32", "ours", "squall", options={"backend": "torch", "dtype": "float32"}),
-        *(Contender(f"squall, {name}", "ours", "squall", options={"backend": name}) for name in BACKENDS),
+    """Return ours without a tier: the reference in float32, and each backend in the number formats worth having."""
+    formats = [
+        ("torch float32", {"backend": "torch", "dtype": "float32"}),
+        ("torch", {"backend": "torch"}),  # bfloat16 where this processor computes it fast
+        ("onnx int8", {"backend": "onnx", "dtype": "int8"}),
+        ("openvino", {"backend": "openvino"}),  # the same
+        ("openvino int8", {"backend": "openvino", "dtype": "int8"}),
     ]
+    return [Contender(f"squall, {name}", "ours", "squall", options=options) for name, options in formats]
 
 
 def our_tiers(best: Contender) -> list[Contender]:
@@ -149,16 +207,6 @@ def start_process(
     python = own if contender.environment is None else environment(contender.environment)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Process(contender, python, files, threads=cores, log=log, call_messages=call_messages)
-
-
-def _reposts(turns: _Turns) -> bool:
-    return turns.process.contender.kind == "cache"
-
-
-def _first_turn(process: Process, least_s: float) -> _Turns:
-    first = process.score(1)
-    passes = min(_MAX_PASSES, max(1, math.ceil(least_s / max(first.seconds[0], 1e-9))))
-    return _Turns(process, passes, first, [])
 
 
 def _own_copy(folder: Path, copy: Path) -> Path:
