@@ -23,9 +23,8 @@ class Classifier:
     """Scores texts for sentiment and topic; made by `load`.
 
     A text's prediction depends on the text alone, whatever else is in the call or its batch, as long as machine,
-    backend, number format and number of threads stay the same: bit for bit with torch on the CPU (another number of
-    threads changes bits that the rounding to four decimals nearly always hides), up to rounding elsewhere. Each engine
-    in `models.engines` says what it holds to.
+    backend, number format and number of threads stay the same: bit for bit on the CPU with every backend (another
+    number of threads changes bits that the rounding to four decimals nearly always hides), up to rounding on CUDA.
     """
 
     def __init__(
@@ -62,6 +61,7 @@ class Classifier:
         max_tokens_per_batch: int = 2048,
         max_length: int | None = None,
         backend: str = "torch",
+        cache: Path | None = None,
         max_windows: int = DEFAULT_MAX_WINDOWS,
         abstain_below: float | None = None,
     ) -> Classifier:
@@ -70,10 +70,12 @@ class Classifier:
         Args:
             path: the model folder; None is the model that ships with Squall.
             device: "auto", "cpu", "cuda" or "cuda:N".
-            dtype: "auto" (bfloat16 where the device computes it fast), "float32" or "bfloat16".
+            dtype: "auto" (bfloat16 where device and backend compute it fast, else float32), "float32", "bfloat16", or
+                "int8" where the backend has it.
             max_tokens_per_batch: tokens that go through the network at once, padding included.
             max_length: tokens that are read at once; None is the model's own limit, more is refused.
-            backend: what computes; "torch" is always there.
+            backend: "torch", "onnx" or "openvino"; or "auto", what `squall models tune` found to be the fastest here.
+            cache: where backends keep what they make of a model; None is the user's cache folder.
             max_windows: pieces of `max_length` tokens that are read of a long text (`models.windows`); 1 cuts it off.
             abstain_below: sentiments less probable than this are marked as abstained; None is the model's own bound.
 
@@ -90,7 +92,7 @@ class Classifier:
             raise ValueError(f"max_length may be at most {manifest.max_length} for {manifest.name}, got {length}")
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
         check_fit(tokenizer, folder / CONFIG)
-        engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype)
+        engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype, cache=cache)
         return cls(
             engine,
             tokenizer,
