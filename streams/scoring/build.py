@@ -46,7 +46,13 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
 
     options = settings.classifier
     place = folder or options.model or DEFAULT_MODEL
-    scorer: Scorer = Classifier.load(place, device=options.device, max_tokens_per_batch=options.max_tokens_per_batch)
+    scorer: Scorer = Classifier.load(
+        place,
+        device=options.device,
+        max_tokens_per_batch=options.max_tokens_per_batch,
+        max_windows=options.max_windows,
+        abstain_below=options.abstain_below,
+    )
     if options.first_tier and has_tier(place):
         scorer = TieredScorer.load(scorer, place, level=options.first_tier_agreement)
     return scorer if cache is None else CachedScorer(scorer, cache)
