@@ -29,6 +29,7 @@ from models.prediction import softmax
 from retrain.data import Example
 from retrain.first_tier_proof import count_curve, fit_confidence, fit_soft_temperature
 from retrain.first_tier_report import describe_tier
+from retrain.first_tier_settings import TierSettings
 from retrain.soft_regression import Bags, fit_regression
 from retrain.split import Split, group_texts, normalise_text
 
@@ -37,39 +38,6 @@ LEAST_TEXTS = 200
 
 _ASKED_AT_ONCE = 4096
 _MOST_WEIGHT = 127
-
-
-@dataclass(frozen=True, slots=True)
-class TierSettings:
-    """How a first tier is made.
-
-    Attributes:
-        ngrams: n-grams that get weights: those that the most texts have.
-        epochs, batch_texts, learning_rate, dropout: see `fit_regression`.
-        tuning_share, proof_share: of the groups of unlabelled texts.
-        seed: of the sides, the order of texts and the dropout.
-    """
-
-    ngrams: int = 60_000
-    epochs: int = 8
-    batch_texts: int = 256
-    learning_rate: float = 0.02
-    dropout: float = 0.3
-    tuning_share: float = 0.1
-    proof_share: float = 0.25
-    seed: int = 20
-
-    def __post_init__(self) -> None:
-        for name in ("ngrams", "epochs", "batch_texts"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("tuning_share", "proof_share"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie between 0 and 1, got {getattr(self, name)}")
-        if self.tuning_share + self.proof_share >= 1.0:
-            raise ValueError("tuning_share and proof_share leave nothing to learn from")
-        if not 0.0 <= self.dropout < 1.0 or not self.learning_rate > 0.0:
-            raise ValueError("dropout must be at least 0 and below 1, and learning_rate above 0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,27 @@ def fit_regression(
         seed: of the order of texts and of what is left out.
         progress: told after each pass.
     """
+    threads = torch.get_num_threads()
+    # The steps are so small that threads would wait for each other most of the time; and one adds up in one order.
+    torch.set_num_threads(1)
+    try:
+        return _fit(bags, targets, heads, ngrams, epochs, batch_texts, learning_rate, dropout, seed, progress)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    bags: Bags,
+    targets: NDArray[np.float32],
+    heads: Sequence[int],
+    ngrams: int,
+    epochs: int,
+    batch_texts: int,
+    learning_rate: float,
+    dropout: float,
+    seed: int,
+    progress: Callable[[str], None],
+) -> Regression:
     generator = np.random.default_rng(seed)
     table = nn.EmbeddingBag(ngrams, sum(heads), mode="sum", sparse=True)
     with torch.no_grad():

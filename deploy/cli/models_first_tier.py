@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,12 @@ from rich.table import Table
 
 from deploy.cli.frame import err, out
 from models.errors import TrainingDataError
+from retrain.first_tier_settings import TierSettings
+from retrain.settings import TrainingSettings
 from streams.errors import InputError
 
-_DEV_SHARE, _SPLIT_SEED = 0.1, 20
+_DEFAULTS = TierSettings()
+_TRAINING = TrainingSettings()
 
 
 def first_tier(
@@ -26,11 +30,11 @@ def first_tier(
         list[Path] | None, typer.Option(help="The sentiment files that the model was trained from.")
     ] = None,
     topic: Annotated[list[Path] | None, typer.Option(help="The topic files that it was trained from.")] = None,
-    dev_share: Annotated[float, typer.Option(help="As in the model's training.")] = _DEV_SHARE,
-    split_seed: Annotated[int, typer.Option(help="As in the model's training.")] = _SPLIT_SEED,
+    dev_share: Annotated[float, typer.Option(help="As in the model's training.")] = _TRAINING.dev_share,
+    split_seed: Annotated[int, typer.Option(help="As in the model's training.")] = _TRAINING.split_seed,
     most_texts: Annotated[int, typer.Option(help="Take so many of the texts at most, spread evenly; 0: all.")] = 0,
-    ngrams: Annotated[int, typer.Option(help="N-grams with weights; 27 bytes each.")] = 60_000,
-    seed: Annotated[int, typer.Option(help="Of sides, order and dropout.")] = 20,
+    ngrams: Annotated[int, typer.Option(help="N-grams with weights; 27 bytes each.")] = _DEFAULTS.ngrams,
+    seed: Annotated[int, typer.Option(help="Of sides, order and dropout.")] = _DEFAULTS.seed,
     json: Annotated[Path | None, typer.Option(help="Also write all figures here.")] = None,
 ) -> None:
     """Make the linear tier that answers before the network: it learns the network's own answers to your texts.
@@ -39,13 +43,53 @@ def first_tier(
     from those too and is held against their held-out rows. It holds
     hashes of n-grams, and no text. The two files go into the model's folder, and a section into its card.
     """
+    facts = add_tier(
+        model,
+        texts,
+        (sentiment or [], topic or []),
+        split=(dev_share, split_seed),
+        most_texts=most_texts,
+        ngrams=ngrams,
+        seed=seed,
+    )
+    if json is not None:
+        import msgspec
+
+        try:
+            json.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
+        except OSError as error:
+            raise InputError(f"{json}: cannot be written: {error.strerror}") from error
+
+
+def add_tier(
+    model: Path,
+    texts: Sequence[Path],
+    labelled: tuple[Sequence[Path], Sequence[Path]],
+    *,
+    split: tuple[float, int],
+    most_texts: int = 0,
+    ngrams: int = _DEFAULTS.ngrams,
+    seed: int = _DEFAULTS.seed,
+) -> dict[str, Any]:
+    """Make a tier, put it into the model's folder and its card, and show what it is worth.
+
+    Args:
+        model: a finished model folder.
+        texts: files of texts without labels.
+        labelled: sentiment and topic files that the model was trained from; both empty, or neither.
+        split: `dev_share` and `split_seed` of its training.
+        most_texts, ngrams, seed: as the options of the command.
+
+    Raises:
+        ModelFilesError: the folder holds no sound model.
+        TrainingDataError: too few texts, or the labelled files are not those of the model's training.
+    """
     # Imported here: torch takes seconds to load, and `squall models first-tier --help` shall not wait for it.
     from models.first_tier import save_tier
     from retrain.card import CARD
     from retrain.data import read_both
-    from retrain.first_tier import Held, TierSettings, make_tier
+    from retrain.first_tier import Held, make_tier
     from retrain.first_tier_card import put_section, tier_section
-    from retrain.settings import TrainingSettings
     from retrain.split import split_examples
     from retrain.teachers import check_teacher
     from retrain.train import describe_files
@@ -53,14 +97,14 @@ def first_tier(
     console = err()
     try:
         settings = TierSettings(ngrams=ngrams, seed=seed)
-        training = TrainingSettings(dev_share=dev_share, split_seed=split_seed)
+        training = TrainingSettings(dev_share=split[0], split_seed=split[1])
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     held = None
-    if sentiment or topic:
-        examples = read_both(sentiment or [], topic or [])
-        check_teacher(model, describe_files((*(sentiment or []), *(topic or [])), examples), training)
-        held = Held(examples, split_examples(examples, dev_share, split_seed))
+    if any(labelled):
+        examples = read_both(*labelled)
+        check_teacher(model, describe_files((*labelled[0], *labelled[1]), examples), training)
+        held = Held(examples, split_examples(examples, *split))
     found = _spread([text for path in texts for text in _read(path, console)], most_texts)
     made = make_tier(model, found, held, settings, lambda line: console.print(line, markup=False, soft_wrap=True))
     facts = {"sources": [path.name for path in texts], **made.facts}
@@ -69,14 +113,8 @@ def first_tier(
     if card.is_file():
         card.write_text(put_section(card.read_text(encoding="utf-8"), tier_section(facts)), encoding="utf-8")
     _show(facts)
-    if json is not None:
-        import msgspec
-
-        try:
-            json.write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=2) + b"\n")
-        except OSError as error:
-            raise InputError(f"{json}: cannot be written: {error.strerror}") from error
     typer.echo(f"{model}: first tier {made.tier.version}")
+    return facts
 
 
 def _read(path: Path, console: Console) -> list[str]:
@@ -91,7 +129,7 @@ def _read(path: Path, console: Console) -> list[str]:
 
     found = [row.text for row in good_rows(read_rows(path), {}, on_bad)]
     if bad:
-        console.print(f"{path}: {bad} rows without a text are left out", markup=False, soft_wrap=True)
+        console.print(f"{path}: rows without a text, left out: {bad:,}", markup=False, soft_wrap=True)
     if not found:
         raise TrainingDataError(f"{path}: holds no text; give a file with a column text, body or content")
     return found

@@ -54,6 +54,10 @@ def train(
         bool | None, typer.Option("--bf16/--no-bf16", help="bfloat16 arithmetic; as the device likes it if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    first_tier: Annotated[
+        list[Path] | None,
+        typer.Option(help="Texts without labels: make the linear tier too; see squall models first-tier."),
+    ] = None,
     learned_at: Annotated[
         str | None, typer.Option(help="When the labels were known, ISO 8601 with an offset; now if not given.")
     ] = None,
@@ -116,6 +120,10 @@ def train(
             )
     model = trained.manifest.model
     typer.echo(f"{trained.folder}: {model.name} {model.version}")
+    if first_tier:
+        from deploy.cli.models_first_tier import add_tier
+
+        add_tier(trained.folder, first_tier, (sentiment, topic), split=(dev_share, split_seed))
 
 
 def _learned(text: str | None) -> datetime:

@@ -23,8 +23,9 @@ def draw(generator: np.random.Generator, texts: int) -> tuple[NDArray[np.float64
 
 def counted(tuning: tuple[NDArray, NDArray], proof: tuple[NDArray, NDArray]) -> Curve:
     def counts(confidence: NDArray, wrong: NDArray) -> tuple[NDArray, NDArray]:
-        taken = confidence >= GRID[:, np.newaxis]
-        return taken.sum(axis=1), (taken & wrong).sum(axis=1)
+        first = np.searchsorted(-GRID, -confidence)  # the strictest threshold that each reaches
+        reached = [np.bincount(first[rows], minlength=len(GRID) + 1) for rows in (slice(None), wrong)]
+        return np.cumsum(reached[0])[: len(GRID)], np.cumsum(reached[1])[: len(GRID)]
 
     answered, errors = counts(*proof)
     tuned = counts(*tuning)
