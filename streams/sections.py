@@ -203,6 +203,12 @@ class ClassifierSettings(_Section):
     """Folder of a model. Unset: the one that is shipped."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda`, `cuda:1`, ..."""
+    backend: Literal["auto", "torch", "onnx", "openvino"] = "auto"
+    """What computes. `auto`: what `squall models tune` found to be the fastest on this machine for this model; torch
+    where it was not run. Workers whose answers shall be alike to the last digit need the same one, and the same
+    `precision`."""
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """Number format. `auto`: as tuned, else what this machine computes fast without loss; `int8` must be asked for."""
     max_tokens_per_batch: int = Field(2_048, ge=128)
     """Tokens in one forward pass."""
     max_windows: int = Field(4, ge=1, le=64)

@@ -49,6 +49,8 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
     scorer: Scorer = Classifier.load(
         place,
         device=options.device,
+        backend=options.backend,
+        dtype=options.precision,
         max_tokens_per_batch=options.max_tokens_per_batch,
         max_windows=options.max_windows,
         abstain_below=options.abstain_below,
