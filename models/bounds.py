@@ -7,7 +7,7 @@ import re
 MOST_CHARACTERS = 65_536
 """Characters of a text that are looked at, several times what any model reads."""
 
-_ENDLESS_NUMBER = re.compile(r"&#[0-9]{641,};?")
+ENDLESS_NUMBER = re.compile(r"&#[0-9]{641,};?")
 """Python may refuse to convert a number of more than 640 digits (PYTHONINTMAXSTRDIGITS), and `html.unescape` raises."""
 
 
@@ -19,7 +19,7 @@ def shorten(text: str) -> str:
     no character.
     """
     looked_at = text[:MOST_CHARACTERS]
-    return _ENDLESS_NUMBER.sub("\ufffd", looked_at) if "&#" in looked_at else looked_at
+    return ENDLESS_NUMBER.sub("\ufffd", looked_at) if "&#" in looked_at else looked_at
 
 
 def is_shortened(text: str) -> bool:

@@ -1,8 +1,8 @@
 """From the prepared text back to the text that was given: which original characters each prepared one came from.
 
-`models.text.prepare` resolves entities, shortens links and collapses white space, and a tokenizer's offsets count in
-what is left. A highlight must lie on the characters that the reader sees. All positions are counted in characters of
-a Python string (code points; an emoji outside the first plane is one).
+`models.bounds.shorten` bounds a text, `models.text.prepare` resolves entities, shortens links and collapses white
+space, and a tokenizer's offsets count in what is left. A highlight must lie on the characters that the reader sees.
+All positions are counted in characters of a Python string (code points; an emoji outside the first plane is one).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from models.bounds import ENDLESS_NUMBER, MOST_CHARACTERS, shorten
 from models.text import LINK, LINK_WORD, SPACE, prepare, valid_unicode
 
 _SEGMENT = re.compile(r"&[^&]*|[^&]+")
@@ -30,7 +31,7 @@ class AlignedText:
     """A prepared text and where each of its characters came from.
 
     Attributes:
-        text: what `models.text.prepare` returns.
+        text: what `prepare(shorten(...))` returns.
         starts, ends: for each character of `text`, the stretch of the original that it stands for.
     """
 
@@ -50,14 +51,18 @@ class AlignedText:
 
 
 def align(text: str) -> AlignedText:
-    """Prepare a text as `models.text.prepare` does, and keep where each character came from."""
-    mapped = _unescaped(valid_unicode(text))
+    """Bound and prepare a text as a tokenizer does before it reads it, and keep where each character came from."""
+    looked_at = valid_unicode(text[:MOST_CHARACTERS])
+    places = range(len(looked_at))
+    mapped = AlignedText(looked_at, tuple(places), tuple(place + 1 for place in places))
+    if "&" in looked_at:
+        mapped = _unescaped(_replaced(mapped, ENDLESS_NUMBER, "\ufffd"))
     mapped = _replaced(mapped, LINK, LINK_WORD)
     mapped = _replaced(mapped, SPACE, " ")
     begin = len(mapped.text) - len(mapped.text.lstrip())
     end = len(mapped.text.rstrip())
     aligned = AlignedText(mapped.text[begin:end], mapped.starts[begin:end], mapped.ends[begin:end])
-    if aligned.text != prepare(text):  # two ways to prepare a text must never part company unnoticed
+    if aligned.text != prepare(shorten(text)):  # two ways to prepare a text must never part company unnoticed
         raise AssertionError("align and prepare differ")
     return aligned
 
@@ -72,13 +77,13 @@ def words_of(text: str) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
-def _unescaped(text: str) -> AlignedText:
+def _unescaped(mapped: AlignedText) -> AlignedText:
     """Resolve HTML entities, each character of an entity's text standing for the whole entity."""
     parts: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    for match in _SEGMENT.finditer(text):
-        segment, at = match[0], match.start()
+    for match in _SEGMENT.finditer(mapped.text):
+        segment, begin, end = match[0], match.start(), match.end()
         plain = html.unescape(segment)
         parts.append(plain)
         # What follows the entity is unchanged, so the longest common ending is not part of it; the character that an
@@ -86,11 +91,12 @@ def _unescaped(text: str) -> AlignedText:
         tail = 0 if plain != segment else len(segment)
         while plain != segment and tail < len(plain) - 1 and segment[-1 - tail] == plain[-1 - tail]:
             tail += 1
-        head = len(plain) - tail
-        starts += [at] * head
-        ends += [match.end() - tail] * head
-        starts += range(match.end() - tail, match.end())
-        ends += range(match.end() - tail + 1, match.end() + 1)
+        head, rest = len(plain) - tail, end - tail
+        if head:
+            starts += [mapped.starts[begin]] * head
+            ends += [max(mapped.ends[begin:rest])] * head
+        starts += mapped.starts[rest:end]
+        ends += mapped.ends[rest:end]
     return AlignedText("".join(parts), tuple(starts), tuple(ends))
 
 

@@ -48,6 +48,15 @@ class WindowedText:
     truncated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a token stands in the prepared text: characters `start` up to `end`, and which of its words it is of."""
+
+    start: int
+    end: int
+    word: int | None
+
+
 class TextTokenizer:
     """The tokenizer of a model folder, without padding; it reads `max_length` tokens at once.
 
@@ -92,7 +101,7 @@ class TextTokenizer:
             ValueError: `max_windows` is below 1.
         """
         most = most_tokens(self._capacity, max_windows)
-        limit = self.max_length * max(_CHARACTERS_PER_TOKEN, _CHARACTERS_PER_TOKEN_OF_MANY * max_windows)
+        limit = self._limit(max_windows)
         prepared = [prepare(shorten(text)) for text in texts]
         encodings = self._backend.encode_batch([text[:limit] for text in prepared])
         result: list[WindowedText] = []
@@ -114,6 +123,32 @@ class TextTokenizer:
                 )
             )
         return result
+
+    def places(self, prepared: str, max_windows: int) -> list[Place]:
+        """Return where the tokens stand that `windows` reads of a text, special tokens left out.
+
+        Args:
+            prepared: the text as `models.spans.align` prepares it.
+            max_windows: as `windows` takes it.
+        """
+        encoding = self._backend.encode(prepared[: self._limit(max_windows)])
+        content = slice(len(self._before), len(encoding.ids) - len(self._after))
+        found = zip(encoding.offsets[content], encoding.word_ids[content], strict=True)
+        return [Place(start, end, word) for (start, end), word in found][: most_tokens(self._capacity, max_windows)]
+
+    @property
+    def before(self) -> int:
+        """Special tokens before the text in each window."""
+        return len(self._before)
+
+    def token_id(self, names: Sequence[str]) -> int | None:
+        """Return the id of the first of the names that is a token; None if none is."""
+        ids = (self._backend.token_to_id(name) for name in names)
+        return next((int(found) for found in ids if found is not None), None)
+
+    def _limit(self, max_windows: int) -> int:
+        """Return how many characters of a prepared text are tokenised."""
+        return self.max_length * max(_CHARACTERS_PER_TOKEN, _CHARACTERS_PER_TOKEN_OF_MANY * max_windows)
 
 
 def _special_tokens(backend: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
