@@ -48,11 +48,11 @@ def find_model(text: str | None, settings: Settings, known_at: datetime | None =
     """
     if text is None:
         folder = settings.classifier.model or DEFAULT_MODEL
-        return folder if known_at is None else _newest(_known_models(settings), known_at).folder
+        return folder if known_at is None else _newest(known_models(settings), known_at).folder
     if Path(text).is_dir():
         found = KnownModel(Path(text), peek_manifest(Path(text)))
     else:
-        found = _one_called(text, _known_models(settings), known_at)
+        found = _one_called(text, known_models(settings), known_at)
     if known_at is not None and not _was_known(found, known_at):
         msg = f"model {found} was not known at {iso_utc(known_at)}"
         if found.manifest.learned_at is None:
@@ -60,11 +60,11 @@ def find_model(text: str | None, settings: Settings, known_at: datetime | None =
                 f"{found.folder / MANIFEST} does not say when model {found.manifest.name} {found.manifest.version} was "
                 f"learned (learned_at), so that it cannot be said to have been known at {iso_utc(known_at)}"
             )
-        raise ConfigError(f"{msg}. {_there_are(_known_models(settings))}")
+        raise ConfigError(f"{msg}. {_there_are(known_models(settings))}")
     return found.folder
 
 
-def _known_models(settings: Settings) -> list[KnownModel]:
+def known_models(settings: Settings) -> list[KnownModel]:
     """Return the shipped models and those that lie beside the configured one, each once."""
     places = [DEFAULT_MODEL.parent]
     if settings.classifier.model is not None:
