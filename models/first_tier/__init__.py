@@ -3,6 +3,7 @@
     features    texts -> numbers of n-grams, without state
     linear      numbers -> probabilities of both heads, and how likely the network would agree
     guarantee   which confidence keeps a level of agreement, with the counts that prove it
+    audit       whether the level is kept on the texts that really come
     files       both files of a tier in a model folder, bound to the network beside it
     scorer      the tier before a network, as one scorer
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from models.calibration import Calibration, HeadCalibration
 from models.errors import ModelFilesError
 from models.first_tier import TieredScorer
-from models.prediction import ModelId, predict_quickly
+from models.prediction import ModelId, Prediction, predict_quickly
 from models.testing import FakeClassifier
 from tests.models.first_tier.toy_tier import DULL, WORDS, proven_curve, toy_tier
 
@@ -85,6 +87,51 @@ def test_odd_texts_go_to_the_network_unless_the_tier_is_asked_alone(text: str) -
     alone = scorer.predict_quickly([text])[0]
     assert (alone.tier, alone.degraded) == ("linear", True)
     assert alone.truncated == (len(text) > 2_000)
+
+
+class Agreeing(FakeClassifier):
+    """A network that sees everything as the toy tier does."""
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        return [replace(row, label="negative", topic="legal") for row in super().predict(texts)]
+
+
+def named(count: int) -> list[str]:
+    """Return different texts that the toy tier is sure of."""
+    names = [first + second + third for first in "bcdfgh" for second in "aeiou" for third in "klmnp"]
+    return [f"ruin ruin ruin ruin {names[place % 150]}{names[place // 150]}" for place in range(count)]
+
+
+def test_a_sample_of_what_the_tier_is_sure_of_is_answered_by_the_network() -> None:
+    scorer = TieredScorer(Agreeing(), toy_tier(), audit_share=0.25)
+    found = scorer.predict(named(1_000))
+    by_network = sum(row.tier == "transformer" for row in found)
+    figures = scorer.figures
+    assert 180 < by_network < 320
+    assert (figures.audited, figures.audit_errors, figures.suspended) == (by_network, 0, False)
+    assert figures.sure == 1_000 - by_network
+    assert [row.tier for row in scorer.predict(named(1_000))] == [row.tier for row in found]
+
+
+def test_a_tier_that_the_network_keeps_contradicting_is_suspended_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    scorer = TieredScorer(FakeClassifier(), toy_tier(), audit_share=0.25)
+    scorer.predict(named(200))
+    assert scorer.figures.suspended
+    assert [row.tier for row in scorer.predict(["ruin", "boon"])] == ["transformer", "transformer"]
+    assert scorer.predict_quickly(["ruin"])[0].degraded
+    assert len(caplog.records) == 1
+    assert "is suspended" in caplog.text
+    assert "squall models first-tier" in caplog.text
+
+
+def test_an_audit_of_nothing_asks_the_network_nothing() -> None:
+    network = FakeClassifier()
+    TieredScorer(network, toy_tier(), audit_share=0.0).predict(named(500))
+    assert network.calls == []
+    with pytest.raises(ValueError, match="audit_share must lie"):
+        TieredScorer(network, toy_tier(), audit_share=1.5)
 
 
 @settings(deadline=None)
