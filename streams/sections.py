@@ -212,7 +212,7 @@ class ClassifierSettings(_Section):
     max_tokens_per_batch: int = Field(2_048, ge=128)
     """Tokens in one forward pass."""
     max_windows: int = Field(4, ge=1, le=64)
-    """Pieces of the model's length that a long text is read in; what lies beyond is not read, and the mention says so."""
+    """Pieces of the model's length that a long text is read in. What lies beyond is not read: marked `truncated`."""
     abstain_below: float | None = Field(None, ge=0, le=1)
     """Probability under which the likeliest sentiment is marked `abstained`. Unset: the model's own."""
     model_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
