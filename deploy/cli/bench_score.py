@@ -99,7 +99,7 @@ def show(result: Outcome, json: Path | None) -> None:
     """Print the figures as a table, and write them where asked."""
     table = Table(title="Score", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("contender")
-    for name in ("messages/s", "tokens/s", "accuracy", "macro F1", "to float32", "peak MiB"):
+    for name in ("msg/s", "tokens/s", "acc.", "F1", "to fp32", "MiB"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in sorted(result.contenders, key=lambda row: row.messages_per_s):
         table.add_row(
