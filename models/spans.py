@@ -20,7 +20,8 @@ _SEGMENT = re.compile(r"&[^&]*|[^&]+")
 
 _WORD = re.compile(
     # what people read as one: a cashtag, hashtag or handle; letters and digits; joined as in S&P, 3.5%, Moody's, e-mail
-    r"[$#@]?\w+(?:[.,'’&/-]\w+)*%?"
+    # and with invisible marks inside (soft hyphens, zero-width spaces and joiners)
+    r"[$#@]?\w[\w\u00ad\u200b-\u200d\u2060\ufeff]*(?:[.,'’&/-]\w+)*%?"
 )
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 """Scripts written without spaces: there the tokenizer's own pieces are the words."""
