@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,9 @@ from models.labels import SENTIMENTS, TOPICS
 from models.prediction import ModelId, Prediction, build_predictions, softmax
 from models.tokens import TextTokenizer, WindowedText, check_fit
 from models.windows import DEFAULT_MAX_WINDOWS, merge_windows
+
+if TYPE_CHECKING:
+    from models.own_topics import OwnTopic, OwnTopics
 
 
 class Classifier:
@@ -50,6 +55,7 @@ class Classifier:
         self._calibration = manifest.calibration or UNCALIBRATED
         self.abstain_below = self._calibration.abstain_below if abstain_below is None else abstain_below
         """A sentiment whose most probable class lies under this is marked as abstained."""
+        self._own_topics: OwnTopics | None = None
 
     @classmethod
     def load(
@@ -64,6 +70,7 @@ class Classifier:
         cache: Path | None = None,
         max_windows: int = DEFAULT_MAX_WINDOWS,
         abstain_below: float | None = None,
+        own_topics: Path | str | None = None,
     ) -> Classifier:
         """Load a model folder without any network access, after checking its files.
 
@@ -78,9 +85,11 @@ class Classifier:
             cache: where backends keep what they make of a model; None is the user's cache folder.
             max_windows: pieces of `max_length` tokens that are read of a long text (`models.windows`); 1 cuts it off.
             abstain_below: sentiments less probable than this are marked as abstained; None is the model's own bound.
+            own_topics: a file of topics of one's own (`models.own_topics`), told beside the others of each text.
 
         Raises:
             ModelFilesError: the folder is incomplete, altered, or made for another version of Squall.
+            OwnTopicsError: the file of topics cannot be read or is wrong.
             DeviceError: the device or the number format is unknown or not there.
             BackendMissingError: the backend is unknown or not installed.
             ValueError: a limit is too small, or `max_length` exceeds the model's.
@@ -90,10 +99,15 @@ class Classifier:
         length = manifest.max_length if max_length is None else max_length
         if length > manifest.max_length:
             raise ValueError(f"max_length may be at most {manifest.max_length} for {manifest.name}, got {length}")
+        topics = None
+        if own_topics is not None:  # read before the model is loaded, which takes seconds
+            from models.own_topics import read_own_topics
+
+            topics = read_own_topics(Path(own_topics))
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
         check_fit(tokenizer, folder / CONFIG)
         engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype, cache=cache)
-        return cls(
+        classifier = cls(
             engine,
             tokenizer,
             manifest,
@@ -101,6 +115,15 @@ class Classifier:
             max_windows=max_windows,
             abstain_below=abstain_below,
         )
+        if topics is not None:
+            classifier.add_topics(topics)
+        return classifier
+
+    def add_topics(self, topics: Sequence[OwnTopic]) -> None:
+        """Tell these topics' probabilities with every prediction from now on, in the place of any added before."""
+        from models.own_topics import OwnTopics
+
+        self._own_topics = OwnTopics.fit(topics, lambda texts: self.outputs(texts).pooled)
 
     @property
     def model(self) -> ModelId:
@@ -154,8 +177,9 @@ class Classifier:
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts, got one string; write predict([text])")
         windowed = self._windows(texts)
-        sentiment, topic = self._calibrated(self._merged(windowed))
-        return build_predictions(
+        outputs = self._merged(windowed)
+        sentiment, topic = self._calibrated(outputs)
+        predictions = build_predictions(
             sentiment,
             topic,
             [text.tokens for text in windowed],
@@ -163,6 +187,10 @@ class Classifier:
             windows=[len(text.windows) for text in windowed],
             abstain_below=self.abstain_below,
         )
+        if self._own_topics is None:
+            return predictions
+        own = self._own_topics.probabilities(outputs.pooled)
+        return [replace(prediction, own_topics=row) for prediction, row in zip(predictions, own, strict=True)]
 
     def outputs(self, texts: Sequence[str]) -> Outputs:
         """Return what the network says of each text, before calibration: logits and pooled vectors."""
