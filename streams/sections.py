@@ -226,6 +226,9 @@ class ClassifierSettings(_Section):
     """Let the linear model that lies in the model folder, if there is one, answer what it is sure of."""
     first_tier_agreement: float = Field(0.99, gt=0.5, lt=1)
     """Share of its answers that are the network's too, at least; proved at 95 % confidence."""
+    own_topics: Path | None = None
+    """File of topics of one's own, YAML; see the README. Every message then goes through the network, as the first tier
+    cannot tell them."""
     remembered_texts: int = Field(50_000, ge=0, le=5_000_000)
     """Answers that are remembered, so that a repost costs nothing; about a kilobyte each. 0 remembers none."""
     degrade_after_s: float | None = Field(None, gt=0)

@@ -54,8 +54,9 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
         max_tokens_per_batch=options.max_tokens_per_batch,
         max_windows=options.max_windows,
         abstain_below=options.abstain_below,
+        own_topics=options.own_topics,
     )
-    if options.first_tier and has_tier(place):
+    if options.first_tier and options.own_topics is None and has_tier(place):  # topics need the network's vectors
         scorer = TieredScorer.load(scorer, place, level=options.first_tier_agreement)
     return scorer if cache is None else CachedScorer(scorer, cache)
 
