@@ -60,13 +60,20 @@ class TieredScorer:
             threshold for that, it answers nothing (`certificate` is None).
         audit_share: share of what the linear tier is sure of that the network answers instead, for comparison; 0.0 does
             without, and then nobody notices.
+        abstain_below: a sentiment whose probability lies under this is abstained; None is the model's own.
 
     Raises:
         ValueError: `level` does not lie between 0 and 1, or `audit_share` is no share.
     """
 
     def __init__(
-        self, scorer: Scorer, tier: LinearTier, *, level: float = DEFAULT_LEVEL, audit_share: float = AUDIT_SHARE
+        self,
+        scorer: Scorer,
+        tier: LinearTier,
+        *,
+        level: float = DEFAULT_LEVEL,
+        audit_share: float = AUDIT_SHARE,
+        abstain_below: float | None = None,
     ) -> None:
         if not 0.0 <= audit_share <= 1.0:
             raise ValueError(f"audit_share must lie between 0 and 1, got {audit_share}")
@@ -74,13 +81,20 @@ class TieredScorer:
         self._tier = tier
         self._certificate = tier.certificate(level)
         self._audit_share = audit_share
+        self._abstain_below = tier.calibration.abstain_below if abstain_below is None else abstain_below
         self._audit = Audit(level)
         self._lock = threading.Lock()
         self._texts = self._sure = self._degraded = 0
 
     @classmethod
     def load(
-        cls, scorer: Scorer, folder: Path, *, level: float = DEFAULT_LEVEL, audit_share: float = AUDIT_SHARE
+        cls,
+        scorer: Scorer,
+        folder: Path,
+        *,
+        level: float = DEFAULT_LEVEL,
+        audit_share: float = AUDIT_SHARE,
+        abstain_below: float | None = None,
     ) -> TieredScorer:
         """Put the tier of a model folder before the network that was loaded from it.
 
@@ -88,7 +102,8 @@ class TieredScorer:
             ModelFilesError: the folder holds no sound tier for its network.
             ValueError: as at construction.
         """
-        return cls(scorer, load_tier(folder), level=level, audit_share=audit_share)
+        tier = load_tier(folder)
+        return cls(scorer, tier, level=level, audit_share=audit_share, abstain_below=abstain_below)
 
     @property
     def model(self) -> ModelId:
@@ -171,7 +186,7 @@ class TieredScorer:
             answers.topic[linear],
             answers.words[linear].tolist(),
             answers.cut[linear].tolist(),
-            abstain_below=self._tier.calibration.abstain_below,
+            abstain_below=self._abstain_below,
         )
         return [
             replace(prediction, tier="linear", degraded=not certain, model=model)

@@ -57,7 +57,9 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
         own_topics=options.own_topics,
     )
     if options.first_tier and options.own_topics is None and has_tier(place):  # topics need the network's vectors
-        scorer = TieredScorer.load(scorer, place, level=options.first_tier_agreement)
+        scorer = TieredScorer.load(
+            scorer, place, level=options.first_tier_agreement, abstain_below=options.abstain_below
+        )
     return scorer if cache is None else CachedScorer(scorer, cache)
 
 

@@ -151,6 +151,8 @@ def test_the_models_calibration_holds_for_the_tier_too() -> None:
     assert soft.confidence.tolist() == plain.confidence.tolist()  # so that the proof holds under any calibration
     found = TieredScorer(FakeClassifier(), tier).predict_quickly([UNSURE, SURE])
     assert [row.abstained for row in found] == [True, False]
+    never = TieredScorer(FakeClassifier(), tier, abstain_below=0.0).predict_quickly([UNSURE])
+    assert not never[0].abstained
 
 
 def test_wrong_use_is_refused(tmp_path: Path) -> None:
