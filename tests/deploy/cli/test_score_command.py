@@ -13,7 +13,8 @@ import pytest
 from pyarrow import parquet
 
 from deploy.cli import main
-from deploy.cli.score import ScoredText, good_rows, replaced, score_texts, written
+from deploy.cli.outputs import replaced, written
+from deploy.cli.score import ScoredText, good_rows, score_texts
 from models.files import DEFAULT_MODEL, MANIFEST
 from models.testing import FakeClassifier
 from streams.errors import InputError
