@@ -68,6 +68,7 @@ class Classifier:
         max_length: int | None = None,
         backend: str = "torch",
         cache: Path | None = None,
+        calibration: Path | None = None,
         max_windows: int = DEFAULT_MAX_WINDOWS,
         abstain_below: float | None = None,
         own_topics: Path | str | None = None,
@@ -83,6 +84,7 @@ class Classifier:
             max_length: tokens that are read at once; None is the model's own limit, more is refused.
             backend: "torch", "onnx" or "openvino"; or "auto", what `squall models tune` found to be the fastest here.
             cache: where backends keep what they make of a model; None is the user's cache folder.
+            calibration: texts that 8 bits of OpenVINO are fitted to, one a line; None takes generated ones.
             max_windows: pieces of `max_length` tokens that are read of a long text (`models.windows`); 1 cuts it off.
             abstain_below: sentiments less probable than this are marked as abstained; None is the model's own bound.
             own_topics: a file of topics of one's own (`models.own_topics`), told beside the others of each text.
@@ -106,7 +108,9 @@ class Classifier:
             topics = read_own_topics(Path(own_topics))
         tokenizer = TextTokenizer(folder / TOKENIZER, length)
         check_fit(tokenizer, folder / CONFIG)
-        engine = load_engine(folder, manifest, backend=backend, device=device, dtype=dtype, cache=cache)
+        engine = load_engine(
+            folder, manifest, backend=backend, device=device, dtype=dtype, cache=cache, calibration=calibration
+        )
         classifier = cls(
             engine,
             tokenizer,

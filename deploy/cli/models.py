@@ -6,6 +6,8 @@ import typer
 
 from deploy.cli.models_calibrate import calibrate
 from deploy.cli.models_first_tier import first_tier
+from deploy.cli.models_list import list_models, show
+from deploy.cli.models_tune import tune
 from deploy.cli.models_use import use
 
 app = typer.Typer(no_args_is_help=True)
@@ -13,9 +15,12 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def models() -> None:
-    """Look at the models that are there, and tell the workers which one is to answer."""
+    """Look at the models that are there, make them faster, and tell the workers which one is to answer."""
 
 
+app.command("list")(list_models)
+app.command("show")(show)
+app.command("tune")(tune)
 app.command("use")(use)
 app.command("calibrate")(calibrate)
 app.command("first-tier")(first_tier)

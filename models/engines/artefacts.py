@@ -31,6 +31,8 @@ ARTEFACT = "artefact.json"
 FORMAT = 1
 """To be raised whenever a backend makes something else from the same model."""
 _DIGITS = 12
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What a file that is gone, cut short or altered leads to."""
 
 
 def default_cache() -> Path:
@@ -115,7 +117,7 @@ def obtain(recipe: Recipe, names: tuple[str, ...], cache: Path, build: Callable[
     if folder.exists():
         try:
             return _read(folder, recipe, names)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _DAMAGE as error:
             log.warning("%s is damaged (%s) and is made again", folder, error)
     else:
         log.info("%s %s of %s is made in %s; once", recipe.backend, recipe.precision, recipe.model, folder)
@@ -130,7 +132,7 @@ def obtain(recipe: Recipe, names: tuple[str, ...], cache: Path, build: Callable[
 
 
 def _read(folder: Path, recipe: Recipe, names: tuple[str, ...]) -> dict[str, bytes]:
-    """Read and check the files; raises OSError, ValueError or what malformed JSON leads to."""
+    """Read and check the files; raises one of `_DAMAGE`."""
     note = json.loads((folder / ARTEFACT).read_text(encoding="utf-8"))
     if note["recipe"] != json.loads(json.dumps(asdict(recipe))):
         raise ValueError(f"{ARTEFACT} speaks of something else")
@@ -158,12 +160,15 @@ def _write(folder: Path, recipe: Recipe, names: tuple[str, ...], build: Callable
         for name in (*names, ARTEFACT):
             _sync(part / name)
         if folder.exists():
-            # Damaged, or just made by another process; theirs is equal, and they have read it already.
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                _read(folder, recipe, names)
+                return  # another process was faster; theirs is equal
+            except _DAMAGE:
+                shutil.rmtree(folder, ignore_errors=True)
         try:
             part.rename(folder)
         except OSError:
-            if not (folder / ARTEFACT).exists():
+            if not (folder / ARTEFACT).exists():  # else another process was faster
                 raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
