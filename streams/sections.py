@@ -222,8 +222,9 @@ class ClassifierSettings(_Section):
     """Models for further languages, by language: a folder, or a table with `model` and `labels`; see the README."""
     allow_download: bool = False
     """Let a model of `languages` that is no folder be fetched from the Hugging Face Hub, under its name there."""
-    first_tier: bool = True
-    """Let the linear model that lies in the model folder, if there is one, answer what it is sure of."""
+    first_tier: bool = False
+    """Let the linear model that lies in the model folder answer what it is sure of. Its agreement with the network is
+    proved on texts like those that it learned from: prove it on your own with `squall models first-tier` first."""
     first_tier_agreement: float = Field(0.99, gt=0.5, lt=1)
     """Share of its answers that are the network's too, at least; proved at 95 % confidence."""
     own_topics: Path | None = None
