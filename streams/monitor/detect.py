@@ -18,8 +18,9 @@ from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.rules import Rule
-from streams.monitor.run import Tested, gather
+from streams.monitor.run import Tested, Usual, gather
 from streams.monitor.state import RuleState, Run, Vote
+from streams.monitor.usual import learn_lately, learn_unrest, margin, usual_share
 
 _RECENT_HALF_LIFE_MS = 30 * 60_000
 _RECENT_PER_VOTE = 0.85
@@ -28,6 +29,8 @@ more: by time alone a quiet company would never be seen to be back to usual."""
 _RECENT_VOTES = 3.0
 """With less than this in sight nothing is said to be over."""
 
+
+_HIGHEST_NULL_MEAN = 0.95
 
 _LONGEST_RUN_MS = 2 * 86_400_000
 """A rise that has not fired within two days is taken for what is usual now. Otherwise a company whose alert can never
@@ -54,6 +57,8 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
     """P(negative) of its effective votes."""
     negative: float
     """Their sum."""
+    weight: float
+    """What they bring to an e-detector before its null mean is taken off, see `e_detector.weighed`."""
     late: int
     """Mentions that came too late since the bin before."""
 
@@ -61,28 +66,28 @@ class Tally(msgspec.Struct, frozen=True, gc=False):
 def count_votes(start_ms: int, ballots: Sequence[Ballot], *, late: int) -> Tally:
     """Sum up a bin for the rules; see `Tally` for the arguments."""
     scores = [ballot.vote.negative for ballot in ballots if ballot.counts]
-    return Tally(start_ms, start_ms + BIN_MS, ballots, scores, math.fsum(scores), late)
+    return Tally(start_ms, start_ms + BIN_MS, ballots, scores, math.fsum(scores), e_detector.weighed(scores), late)
+
+
+def usual_share_of(rule: Rule, state: RuleState) -> float:
+    """Return what a rule takes for the usual share of the next bin, 0 to 1.
+
+    A spike rule follows the last hours; a threshold rule, whose window may be hours itself, keeps to the level of days.
+    """
+    level = baselines.share(state.baseline, rule.baseline)
+    return usual_share(state.lately, level) if rule.is_e_detector else level
 
 
 class Reading(NamedTuple):
     """What a rule read off a bin in which its alert may change, for the evidence."""
 
     condition: Condition
-    logs: Sequence[float] | None
-    """e-detector: log of the e-value per bet; [bets]."""
+    log_e: float | None
+    """Log of the e-value; None for a rule without one."""
     threshold: float
+    against: Usual
     tested: Tested | None = None
     """What a threshold rule tested; an e-detector tests the run."""
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        """How the bets are mixed; [bets]."""
-        return (1.0,) if self.logs is None else e_detector.bet_weights(self.logs)
-
-    @property
-    def log_e(self) -> float | None:
-        """Log of the e-value; None for a rule without one."""
-        return None if self.logs is None else e_detector.log_e_value(self.logs)
 
 
 def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
@@ -92,7 +97,7 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
         rule: the rule.
         state: its memory of the entity.
         tally: the bin.
-        usual: the baseline's negative share.
+        usual: the usual share, from `usual_share_of`.
     """
     if rule.is_e_detector:
         return _read_e_detector(rule, state, tally, usual)
@@ -103,25 +108,35 @@ def learn(rule: Rule, state: RuleState, tally: Tally, usual: float) -> None:
     """Let the baseline learn from a closed bin, after the alert's life has moved on.
 
     Votes of a run are held back until the run has come to nothing, and are forgotten once it has fired: the baseline
-    stays what it was at the onset, and still sees every vote of an ordinary day. Bins that a seed has learned from
-    (`streams.monitor.seeds`) count no second time. `usual` is what `read_bin` was given.
+    stays what it was before, and still sees every vote of an ordinary day. An e-detector's run is held back only once
+    there is some evidence (`e_detector.HOLD_LOG_E`): every other hour begins a run that comes to nothing. Bins that a
+    seed has learned from (`streams.monitor.seeds`) count no second time. `usual` is what `read_bin` was given.
     """
     if state.life.state == "firing" or tally.end_ms <= state.seeded_until_ms:
-        state.held_votes = state.held_negative = 0.0
+        state.held_votes = state.held_negative = state.held_squares = 0.0
         return
-    votes = len(tally.scores)
-    if votes:
-        state.held_votes += votes
-        state.held_negative += baselines.winsorised_at(usual, votes=votes, negative=tally.negative)
-    if state.run is None and state.held_votes:
-        baselines.update(
-            state.baseline,
-            rule.baseline,
-            votes=state.held_votes,
-            negative=state.held_negative,
-            at_ms=tally.end_ms,
-        )
-        state.held_votes = state.held_negative = 0.0
+    is_e_detector, scores = rule.is_e_detector, tally.scores
+    votes, negative, squares = float(len(scores)), 0.0, 0.0
+    if scores:
+        negative = baselines.winsorised_at(usual, votes=len(scores), negative=tally.negative)
+        if is_e_detector:
+            squares = math.fsum([score * score for score in scores])
+    if state.held_votes:
+        votes += state.held_votes
+        negative += state.held_negative
+        squares += state.held_squares
+    if state.run is not None and (not is_e_detector or state.log_e >= e_detector.HOLD_LOG_E):
+        state.held_votes, state.held_negative, state.held_squares = votes, negative, squares
+        return
+    if not votes:
+        return
+    at_ms = tally.end_ms
+    baselines.update(state.baseline, rule.baseline, votes=votes, negative=negative, at_ms=at_ms)
+    if is_e_detector:
+        learn_lately(state.lately, votes=votes, negative=negative, at_ms=at_ms)
+        learn_unrest(state.unrest, votes=votes, negative=negative, squares=squares, usual=usual, at_ms=at_ms)
+    if state.held_votes:
+        state.held_votes = state.held_negative = state.held_squares = 0.0
 
 
 def spend_evidence(rule: Rule, state: RuleState) -> None:
@@ -130,7 +145,7 @@ def spend_evidence(rule: Rule, state: RuleState) -> None:
     Without the reset at the end, what had gathered while it fired would raise the next alert on a handful of votes.
     """
     if rule.is_e_detector:
-        state.logs = e_detector.fresh()
+        state.log_e = e_detector.NOTHING
 
 
 def after_end(state: RuleState) -> None:
@@ -139,61 +154,60 @@ def after_end(state: RuleState) -> None:
     state.cusum = 0.0
 
 
-def _collect(state: RuleState, tally: Tally, terms: Sequence[tuple[float, ...]]) -> Run:
+def _collect(state: RuleState, tally: Tally, gains: Sequence[float]) -> Run:
     """Add a bin to the run, which it may begin.
 
     Args:
         state: changed in place.
         tally: the bin.
-        terms: log evidence of its effective votes; [votes, bets].
+        gains: log evidence of its effective votes; [votes].
     """
     run = state.run
     if run is None:
         run = state.run = Run(onset_ms=tally.start_ms)
     run.late += tally.late
-    counted = iter(terms)
+    counted = iter(gains)
     for ballot in tally.ballots:
         counts = ballot.counts
-        gather(run, ballot.vote, ballot.story, copy=ballot.copy, counts=counts, terms=next(counted) if counts else ())
+        gather(run, ballot.vote, ballot.story, copy=ballot.copy, counts=counts, gain=next(counted) if counts else 0.0)
     return run
 
 
 def _supported(rule: Rule, run: Run, usual: float) -> tuple[bool, float]:
     effect = run.negative / run.votes - usual if run.votes else 0.0
-    enough = run.votes >= rule.min_support.stories and len(run.sources) >= rule.min_support.sources
+    support = rule.min_support
+    enough = support.supports(stories=run.votes, sources=len(run.sources), authors=len(run.authors))
     return enough and effect >= rule.effect_min, effect
 
 
 def _read_e_detector(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
-    null_mean = min(0.95, usual + rule.margin)
-    terms = [e_detector.terms(score, null_mean) for score in tally.scores]
-    if terms:
-        state.logs = e_detector.step(state.logs or e_detector.fresh(), terms)
-        cusum = state.cusum + math.fsum([term[e_detector.ONSET_BET] for term in terms])
+    scores = tally.scores
+    against = margin(rule.margin, state.unrest)
+    null_mean = min(_HIGHEST_NULL_MEAN, usual + against)
+    if scores:
+        gained = e_detector.gain(tally.weight, len(scores), null_mean)
+        waited_min = (tally.start_ms - state.voted_ms) / BIN_MS if state.voted_ms else 1.0
+        state.voted_ms = tally.start_ms
+        state.log_e = e_detector.step(state.log_e, gained, waited_min=waited_min)
+        cusum = state.cusum + gained
         state.cusum = cusum if cusum > 0 else 0.0
     _recall(state, tally)
     inactive = state.life.state == "inactive"
-    # The e-value is a mean over the bets: none of them so high, it is not either.
-    if inactive and state.cusum == 0 and state.run is None and _highest(state.logs) < rule.log_arl:
+    if inactive and state.cusum == 0 and state.run is None and state.log_e < rule.log_arl:
         return None
-    run = _collect(state, tally, terms)
+    run = _collect(state, tally, [e_detector.term(score, null_mean) for score in scores])
     if state.life.state != "firing" and tally.start_ms - run.onset_ms > _LONGEST_RUN_MS:
         state.cusum = 0.0
         spend_evidence(rule, state)
-    quiet = inactive and _highest(state.logs) < min(rule.log_pending, rule.log_arl)
-    reading = None if quiet else _judge_e_detector(rule, state, run, usual, has_votes=bool(terms))
+    quiet = inactive and state.log_e < min(rule.log_pending, rule.log_arl)
+    reading = None if quiet else _judge_e_detector(rule, state, run, Usual(usual, against), has_votes=bool(scores))
     if state.cusum == 0 and inactive:
         state.run = None  # nothing has begun: the onset lies ahead
     return reading
 
 
-def _highest(logs: Sequence[float]) -> float:
-    return max(logs) if logs else -math.inf
-
-
-def _judge_e_detector(rule: Rule, state: RuleState, run: Run, usual: float, *, has_votes: bool) -> Reading:
-    logs = state.logs or e_detector.fresh()
-    log_e = e_detector.log_e_value(logs)
+def _judge_e_detector(rule: Rule, state: RuleState, run: Run, against: Usual, *, has_votes: bool) -> Reading:
+    usual, log_e = against.share, state.log_e
     supported, effect = _supported(rule, run, usual)
     recent = state.recent_negative / state.recent_votes if state.recent_votes >= _RECENT_VOTES else None
     return Reading(
@@ -204,8 +218,9 @@ def _judge_e_detector(rule: Rule, state: RuleState, run: Run, usual: float, *, h
             calm=recent is not None and recent < usual + rule.resolve.margin,
             severity=severity_of(rule, effect=effect, stories=run.votes),
         ),
-        logs=logs,
-        threshold=rule.arl_bins,
+        log_e=log_e,
+        threshold=rule.arl_minutes,
+        against=against,
     )
 
 
@@ -232,7 +247,7 @@ def _read_threshold(rule: Rule, state: RuleState, tally: Tally, usual: float) ->
     if inactive and state.run is None and share < gte and share < lower:
         return None
     # The evidence adds up P(negative) above the usual share; there are no bets here.
-    run = _collect(state, tally, [(score - usual,) for score in tally.scores])
+    run = _collect(state, tally, [score - usual for score in tally.scores])
     quiet = inactive and share < gte
     tested = Tested(share=share, votes=votes, since_ms=oldest)
     reading = None if quiet else _judge_threshold(rule, run, tested, usual, gte=gte, lower=lower)
@@ -255,7 +270,8 @@ def _judge_threshold(rule: Rule, run: Run, tested: Tested, usual: float, *, gte:
             calm=tested.share < lower,
             severity=severity_of(rule, effect=effect, stories=run.votes),
         ),
-        logs=None,
+        log_e=None,
         threshold=gte,
+        against=Usual(usual, 0.0),
         tested=tested,
     )

@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from streams.monitor.baseline import share
 from streams.monitor.bins import BIN_MS, from_ms
-from streams.monitor.detect import Ballot, Reading, Tally, after_end, count_votes, learn, read_bin, spend_evidence
+from streams.monitor.detect import (
+    Ballot,
+    Reading,
+    Tally,
+    after_end,
+    count_votes,
+    learn,
+    read_bin,
+    spend_evidence,
+    usual_share_of,
+)
 from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
@@ -76,7 +85,7 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         alerts += _settle(state, context, start_ms)
     for rule in context.rules:
         memory = state.rules[rule.alert]
-        usual = share(memory.baseline, rule.baseline)
+        usual = usual_share_of(rule, memory)
         reading = read_bin(rule, memory, tally, usual)
         if reading is not None:
             before = memory.life.suppressed
@@ -103,9 +112,14 @@ def _settle(state: EntityState, context: Context, start_ms: int) -> list[Alert]:
     """Give every rule in force a memory, and take away those of other rules."""
     alerts: list[Alert] = []
     for name, memory in sorted(state.rules.items()):
-        if memory.rule_version != context.in_force.get(name):
+        version = context.in_force.get(name)
+        if memory.rule_version != version:
             alerts += _withdrawn(memory, name, state.entity, context, start_ms)
             del state.rules[name]
+            if memory.migrated and version is not None:
+                state.rules[name] = RuleState(
+                    rule_version=version, baseline=memory.baseline, seeded_until_ms=memory.seeded_until_ms
+                )
     for rule in context.rules:
         state.rules.setdefault(rule.alert, RuleState(rule_version=rule.version))
     return alerts
@@ -173,7 +187,7 @@ def _alert(
             memory,
             memory.run or Run(onset_ms=at_ms - BIN_MS),
             at_ms=at_ms,
-            weights=reading.weights,
+            against=reading.against,
             log_e=life.peak_log_e,
             threshold=reading.threshold,
             tested=reading.tested,

@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
 from streams.monitor.clock import ClockState, observe
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.rules import RuleSet
-from streams.monitor.seeds import SeedOutcome, decide, lessons, plant
+from streams.monitor.seeds import Learned, SeedOutcome, decide, lessons, plant
 from streams.monitor.state import EntityState, Vote, decode_state, encode_state
 from streams.records import Alert, LogEntry, Mention, Seed
 
@@ -146,13 +145,13 @@ class PartitionMonitor:
             self._tidy(watermark_ms)
         return alerts
 
-    def baselines(self) -> Iterator[tuple[str, dict[str, tuple[str, BaselineState]]]]:
-        """Yield every entity of which something was learned, with version and baseline by rule, in order of name.
+    def baselines(self) -> Iterator[tuple[str, dict[str, Learned]]]:
+        """Yield every entity of which something was learned, with what was learned by rule, in order of name.
 
-        What a rise under way holds back is not in it. To be read, not kept: the baselines go on changing.
+        What a rise under way holds back is not in it. To be read, not kept: it goes on changing.
         """
         for name, state in sorted(self._entities.items()):
-            found = {rule: (version, baseline) for rule, version, baseline in lessons(state, self._context.in_force)}
+            found = dict(lessons(state, self._context.in_force))
             if found:
                 yield name, found
 

@@ -1,4 +1,4 @@
-"""Rules, first version: the share e-detector (`spike`) and the plain `threshold`, read from YAML.
+"""Rules: the share e-detector (`spike`) and the plain `threshold`, read from YAML.
 
 Words are Alertmanager's and Grafana's where they have one. A rule's version is the hash of its meaning: a comment or
 another order of keys does not change it, another threshold does.
@@ -19,17 +19,21 @@ import msgspec
 import yaml
 
 from streams.errors import RuleError
+from streams.monitor import e_detector
 from streams.monitor.baseline import BaselineOptions
-from streams.monitor.bins import BIN_MS
+from streams.monitor.usual import MarginOptions
 from streams.records import Severity
 
 _DURATION = re.compile(r"^(\d+)(m|h|d)$")
-_UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_MINUTE_MS = 60_000
+_UNITS_MS = {"m": _MINUTE_MS, "h": 3_600_000, "d": 86_400_000}
 PLACEHOLDERS = frozenset({"entity", "share", "baseline", "stories", "sources", "minutes", "in_words"})
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 Duration = Annotated[str, msgspec.Meta(pattern=_DURATION.pattern)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+SUPPORTING_VOICES = 2
+"""What a rule asks for that says nothing of sources and voices."""
 
 
 def duration_ms(text: str) -> int:
@@ -49,7 +53,7 @@ class Fire(_Part, frozen=True, kw_only=True):
     """When to fire: `arl` for an e-detector, `gte` for a threshold."""
 
     arl: Duration | None = None
-    """Average run length between false alarms, at least."""
+    """Mean time to a false alarm, at least, while the share stays at or below usual + margin."""
     gte: Share | None = None
     """Negative share over the window."""
 
@@ -64,10 +68,21 @@ class Resolve(_Part, frozen=True, kw_only=True):
 
 
 class MinSupport(_Part, frozen=True, kw_only=True):
-    """The least that an alert must rest on."""
+    """The least that an alert must rest on; without a word on sources and voices, `SUPPORTING_VOICES` voices."""
 
     stories: int = 3
-    sources: int = 2
+    sources: int | None = None
+    """Distinct sources."""
+    voices: int | None = None
+    """Distinct voices: sources, or where there are more of them, authors. A desk with a single feed has one source
+    and many authors; a feed that names no authors is one voice."""
+
+    def supports(self, *, stories: int, sources: int, authors: int) -> bool:
+        """Whether so much is enough."""
+        if stories < self.stories or sources < (self.sources or 0):
+            return False
+        asked = SUPPORTING_VOICES if self.voices is None and self.sources is None else self.voices or 0
+        return max(sources, authors) >= asked
 
 
 class Cooldown(_Part, frozen=True, kw_only=True, dict=True):
@@ -101,8 +116,9 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
     fire: Fire
     signal: Literal["negative_share"] = "negative_share"
     method: Literal["e_detector"] | None = None
-    margin: Share = 0.12
-    """e-detector: the null hypothesis is a share of at most baseline plus margin."""
+    margin: Share | MarginOptions = MarginOptions()
+    """e-detector: the null hypothesis is a share of at most usual plus margin; a number is the same for all companies,
+    whatever their unrest."""
     pending: Fire = Fire()
     window: Duration = "60m"
     """threshold: the share is taken over this."""
@@ -120,8 +136,10 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def version(self) -> str:
-        """Hash of the rule's meaning, 12 hexadecimal digits."""
+        """Hash of the rule's meaning, 12 hexadecimal digits; what the method makes of the same keys is part of it."""
         meaning = msgspec.json.encode(self, order="deterministic")
+        if self.is_e_detector:
+            meaning += b" e_detector %d" % e_detector.VERSION
         return hashlib.sha256(meaning).hexdigest()[:12]
 
     @cached_property
@@ -130,24 +148,19 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
         return self.type == "spike"
 
     @cached_property
-    def arl_bins(self) -> float:
-        """Average run length at which the e-detector fires, in bins."""
-        return duration_ms(self.fire.arl or "30d") / BIN_MS
+    def arl_minutes(self) -> float:
+        """Mean time to a false alarm at which the e-detector fires, in minutes of the clock: its threshold."""
+        return duration_ms(self.fire.arl or "30d") / _MINUTE_MS
 
     @cached_property
     def log_arl(self) -> float:
-        """Log of `arl_bins`: the e-detector fires at this log e-value."""
-        return math.log(self.arl_bins)
-
-    @cached_property
-    def pending_bins(self) -> float:
-        """Average run length at which the e-detector is pending, in bins."""
-        return duration_ms(self.pending.arl or self.fire.arl or "30d") / BIN_MS
+        """Log of `arl_minutes`: the e-detector fires at this log e-value."""
+        return math.log(self.arl_minutes)
 
     @cached_property
     def log_pending(self) -> float:
-        """Log of `pending_bins`: the e-detector is pending at this log e-value."""
-        return math.log(self.pending_bins)
+        """The e-detector is pending at this log e-value."""
+        return math.log(duration_ms(self.pending.arl or self.fire.arl or "30d") / _MINUTE_MS)
 
     @cached_property
     def window_ms(self) -> int:
@@ -244,6 +257,7 @@ def parse_rules(text: str, *, name: str) -> RuleSet:
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "fire": Fire,
     "pending": Fire,
+    "margin": MarginOptions,
     "baseline": BaselineOptions,
     "resolve": Resolve,
     "min_support": MinSupport,
@@ -296,6 +310,9 @@ def _check(rule: Rule, where: str) -> None:
         raise RuleError(msg)
     if not rule.severity:
         msg = f"{where}: severity needs at least one step"
+        raise RuleError(msg)
+    if isinstance(rule.margin, MarginOptions) and rule.margin.floor > rule.margin.ceiling:
+        msg = f"{where}: margin.floor {rule.margin.floor} is above margin.ceiling {rule.margin.ceiling}"
         raise RuleError(msg)
     if not 0 < rule.baseline.prior_share < 1 or rule.baseline.prior_votes <= 0 or rule.baseline.half_life_days <= 0:
         msg = f"{where}: baseline needs 0 < prior_share < 1, prior_votes > 0 and half_life_days > 0"

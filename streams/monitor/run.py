@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import add
 
 import msgspec
 
@@ -13,6 +12,7 @@ from streams.monitor import baseline as baselines
 from streams.monitor.bins import from_ms
 from streams.monitor.rules import Rule
 from streams.monitor.state import SET_LIMIT, TOP_STORIES, RuleState, Run, StoryItem, Vote
+from streams.monitor.usual import usual_votes
 from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Observed, Quality
 
 TEXT_CHARS = 280
@@ -29,7 +29,16 @@ class Tested:
     since_ms: int
 
 
-def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, terms: tuple[float, ...]) -> None:
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a rule held a bin against: the share that is usual, and how far above it is still nothing."""
+
+    share: float
+    margin: float
+    """0 for a rule without one."""
+
+
+def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, gain: float) -> None:
     """Add one mention of a closed bin.
 
     Args:
@@ -38,7 +47,7 @@ def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, terms:
         story: its story.
         copy: an earlier message of the story is known.
         counts: it is an effective vote: no copy, and its author has a vote left.
-        terms: its log evidence per bet; used if it counts.
+        gain: its log evidence; used if it counts.
     """
     run.messages += 1
     if vote.truncated:
@@ -62,22 +71,17 @@ def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, terms:
         run.sources.add(vote.source)
     if vote.author is not None and len(run.authors) < SET_LIMIT:
         run.authors.add(vote.author)
-    run.terms = _added(run.terms, terms)
-    run.topics[vote.topic] = _added(run.topics.get(vote.topic), terms)
-    run.top.append(StoryItem(story=story, vote=vote, terms=terms))
+    run.gain += gain
+    run.topics[vote.topic] = run.topics.get(vote.topic, 0.0) + gain
+    run.top.append(StoryItem(story=story, vote=vote, gain=gain))
     if len(run.top) > TOP_STORIES:
         _drop_weakest(run.top)
 
 
-def _added(sums: list[float] | None, terms: tuple[float, ...]) -> list[float]:
-    return list(map(add, sums, terms)) if sums else list(terms)
-
-
 def _drop_weakest(top: list[StoryItem]) -> None:
     """Of equally weak ones the latest goes, then the one with the smallest story."""
-    strengths = [math.fsum(item.terms) for item in top]
-    least = min(strengths)
-    weakest = [number for number, strength in enumerate(strengths) if strength == least]
+    least = min([item.gain for item in top])
+    weakest = [number for number, item in enumerate(top) if item.gain == least]
     del top[min(weakest, key=lambda number: (-top[number].vote.at_ms, top[number].story))]
 
 
@@ -87,7 +91,7 @@ def build_evidence(
     run: Run,
     *,
     at_ms: int,
-    weights: Sequence[float],
+    against: Usual,
     log_e: float | None,
     threshold: float,
     tested: Tested | None = None,
@@ -96,23 +100,24 @@ def build_evidence(
 
     Args:
         rule: the rule that speaks.
-        state: its state, for the baseline.
+        state: its state, for what the baseline rests on.
         run: what came in since the onset.
         at_ms: end of the bin that caused the transition.
-        weights: how the bets are mixed, adding up to 1; [bets].
+        against: what that bin was held against.
         log_e: log of the e-value; None for a rule without one.
-        threshold: what the e-value, or the share, had to reach.
+        threshold: what the e-value (minutes to a false alarm in the mean), or the share, had to reach.
         tested: the window that a threshold rule tested; None where the run itself was tested.
     """
     if tested is None:
         tested = Tested(run.negative / run.votes if run.votes else 0.0, run.votes, run.onset_ms)
-    usual = baselines.share(state.baseline, rule.baseline)
-    usual_votes = state.baseline.votes + rule.baseline.prior_votes
+    usual = against.share
+    rests_on = state.baseline.votes + rule.baseline.prior_votes
+    if rule.is_e_detector:
+        rests_on = usual_votes(state.lately, rests_on)
     warm = baselines.is_warm(state.baseline, rule.baseline)
     low, high = baselines.interval(tested.share, tested.votes)
-    usual_low, usual_high = baselines.interval(usual, usual_votes)
-    total = _mixed(weights, run.terms)
-    ranked = sorted(run.top, key=lambda item: (-_mixed(weights, item.terms), item.vote.at_ms, item.story))
+    usual_low, usual_high = baselines.interval(usual, rests_on)
+    ranked = sorted(run.top, key=lambda item: (-item.gain, item.vote.at_ms, item.story))
     return Evidence(
         signal=rule.signal,
         observed=Observed(
@@ -131,7 +136,7 @@ def build_evidence(
             share=_rounded(usual),
             low=_rounded(usual_low),
             high=_rounded(usual_high),
-            margin=rule.margin,
+            margin=_rounded(against.margin),
             votes=_rounded(state.baseline.votes),
             warm=warm,
         ),
@@ -140,11 +145,9 @@ def build_evidence(
         in_words=_in_words(log_e),
         onset=from_ms(run.onset_ms),
         delay_s=(at_ms - run.onset_ms) / 1000,
-        topics=_topic_shares(run, weights, total),
-        counterfactual=_without_the_strongest(
-            rule, run, ranked, weights, log_e=log_e, threshold=threshold, usual=usual
-        ),
-        messages=tuple(_shown(item, weights, total) for item in ranked),
+        topics=_topic_shares(run),
+        counterfactual=_without_the_strongest(rule, run, ranked, log_e=log_e, threshold=threshold, usual=usual),
+        messages=tuple(_shown(item, run.gain) for item in ranked),
         quality=Quality(
             late=run.late,
             truncated=run.truncated,
@@ -156,19 +159,15 @@ def build_evidence(
     )
 
 
-def _mixed(weights: Sequence[float], terms: Sequence[float]) -> float:
-    return math.fsum(weight * term for weight, term in zip(weights, terms, strict=True)) if terms else 0.0
-
-
 def _rounded(value: float) -> float:
     """Six significant digits: more is noise, and reads badly."""
     return float(f"{value:.6g}")
 
 
-def _topic_shares(run: Run, weights: Sequence[float], total: float) -> dict[str, float]:
-    if total <= 0:
+def _topic_shares(run: Run) -> dict[str, float]:
+    if run.gain <= 0:
         return {}
-    shares = {topic: _mixed(weights, terms) / total for topic, terms in run.topics.items()}
+    shares = {topic: gain / run.gain for topic, gain in run.topics.items()}
     return {topic: _rounded(value) for topic, value in sorted(shares.items(), key=lambda kv: (-kv[1], kv[0]))}
 
 
@@ -176,7 +175,6 @@ def _without_the_strongest(
     rule: Rule,
     run: Run,
     ranked: Sequence[StoryItem],
-    weights: Sequence[float],
     *,
     log_e: float | None,
     threshold: float,
@@ -184,19 +182,20 @@ def _without_the_strongest(
 ) -> Counterfactual | None:
     """Take the strongest story's log evidence off the e-value, and the story off the support that the rule needs.
 
-    Exact for the bets' product; of the Shiryaev-Roberts sum it takes too much, so that "would still fire" errs on the
-    side of no.
+    What was usual stays what it was held against. Every start of the sum that the story has a part in has its factor
+    once, so that without it the e-value is no less than this; what started after it is taken down too. "Would still
+    fire" errs on the side of no.
     """
     if log_e is None or not ranked:
         return None
-    e_value = math.exp(log_e - max(0.0, _mixed(weights, ranked[0].terms)))
+    e_value = math.exp(log_e - max(0.0, ranked[0].gain))
     left = run.votes - 1
     effect = (run.negative - ranked[0].vote.negative) / left - usual if left else 0.0
     supported = left >= rule.min_support.stories and effect >= rule.effect_min
     return Counterfactual(e_value=_rounded(e_value), fires=supported and e_value >= threshold)
 
 
-def _shown(item: StoryItem, weights: Sequence[float], total: float) -> EvidenceMessage:
+def _shown(item: StoryItem, total: float) -> EvidenceMessage:
     vote = item.vote
     text = vote.text if len(vote.text) <= TEXT_CHARS else vote.text[: TEXT_CHARS - 1].rstrip() + "…"
     return EvidenceMessage(
@@ -205,7 +204,7 @@ def _shown(item: StoryItem, weights: Sequence[float], total: float) -> EvidenceM
         source=vote.source,
         published_at=from_ms(vote.at_ms),
         negative=vote.negative,
-        contribution=_rounded(_mixed(weights, item.terms) / total) if total > 0 else 0.0,
+        contribution=_rounded(item.gain / total) if total > 0 else 0.0,
         copies=item.copies,
         story=item.story,
         topic=vote.topic,
@@ -216,7 +215,7 @@ def _shown(item: StoryItem, weights: Sequence[float], total: float) -> EvidenceM
 
 
 def _in_words(log_e: float | None) -> str:
-    """The e-detector's bound as a sentence: an e-value of n comes by chance at most once in n minutes of activity."""
+    """The e-detector's bound as a sentence: by chance, an e-value of n comes at most once in n minutes in the mean."""
     if log_e is None:
         return "a plain threshold was passed; no statement about chance"
     days = math.exp(log_e) / _MINUTES_PER_DAY

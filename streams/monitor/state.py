@@ -7,14 +7,16 @@ stories, authors) is kept apart in hourly chunks, see `streams.monitor.horizon`.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
 
 from streams.monitor.baseline import BaselineState
+from streams.monitor.usual import Lately, Unrest
 from streams.records import Evidence, Severity
 
-SCHEMA = 1
+SCHEMA = 2
 TOP_STORIES = 8
 """Stories of an alert that are kept with their texts."""
 SET_LIMIT = 512
@@ -46,8 +48,8 @@ class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     story: str
     vote: Vote
-    terms: tuple[float, ...]
-    """Log evidence per bet."""
+    gain: float
+    """Log evidence."""
     copies: int = 1
 
 
@@ -61,9 +63,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Sum of P(negative) over the effective votes."""
     sources: set[str] = msgspec.field(default_factory=set)
     authors: set[str] = msgspec.field(default_factory=set)
-    terms: list[float] = msgspec.field(default_factory=list)
-    """Log evidence per bet, summed over the votes."""
-    topics: dict[str, list[float]] = msgspec.field(default_factory=dict)
+    gain: float = 0.0
+    """Log evidence, summed over the votes; nothing of it fades."""
+    topics: dict[str, float] = msgspec.field(default_factory=dict)
     """The same per topic."""
     top: list[StoryItem] = msgspec.field(default_factory=list)
     truncated: int = 0
@@ -107,14 +109,21 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     rule_version: str
     baseline: BaselineState = msgspec.field(default_factory=BaselineState)
+    lately: Lately = msgspec.field(default_factory=Lately)
+    """e-detector: what the last hours say of the usual share."""
+    unrest: Unrest = msgspec.field(default_factory=Unrest)
+    """e-detector: how much the share swings from hour to hour."""
     life: Life = msgspec.field(default_factory=Life)
     run: Run | None = None
-    logs: list[float] = msgspec.field(default_factory=list)
-    """e-detector: log e-value per bet."""
+    log_e: float = -math.inf
+    """e-detector: log of the e-value."""
+    voted_ms: int = 0
+    """e-detector: start of the last bin with votes."""
     cusum: float = 0.0
-    """e-detector: CUSUM of the onset bet; the onset is where it last left zero."""
+    """e-detector: CUSUM of the log evidence; the onset is where it last left zero."""
     held_votes: float = 0.0
     held_negative: float = 0.0
+    held_squares: float = 0.0
     """Votes of the run that the baseline has not learned from."""
     recent_votes: float = 0.0
     recent_negative: float = 0.0
@@ -124,6 +133,9 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """threshold: (bin start, votes, sum of P(negative)) of the window's bins."""
     seeded_until_ms: int = 0
     """The baseline was taken from a history that reaches up to here: bins that end by then were learned there."""
+    migrated: bool = False
+    """From the state of an older schema, whose rules had other versions: what the rule of this name has in force now
+    takes over the baseline."""
 
 
 class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -140,11 +152,41 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Mentions that came after their bin had closed."""
     rules: dict[str, RuleState] = msgspec.field(default_factory=dict)
     """By rule name."""
-    schema: int = SCHEMA
+    schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would not be written
+
+
+class _Head(msgspec.Struct):
+    schema: int = 1
+    """Schema 1 was not written."""
+
+
+class _Run1(msgspec.Struct):
+    onset_ms: int
+    models: set[str] = msgspec.field(default_factory=set)
+
+
+class _RuleState1(msgspec.Struct):
+    rule_version: str
+    baseline: BaselineState = msgspec.field(default_factory=BaselineState)
+    life: Life = msgspec.field(default_factory=Life)
+    run: _Run1 | None = None
+    seeded_until_ms: int = 0
+
+
+class _EntityState1(msgspec.Struct):
+    """What is taken over of schema 1, whose e-detector mixed three bets over active minutes."""
+
+    entity: str
+    offset: int = -1
+    chunks: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    late: int = 0
+    rules: dict[str, _RuleState1] = msgspec.field(default_factory=dict)
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 _decoder = msgspec.msgpack.Decoder(EntityState)
+_head_decoder = msgspec.msgpack.Decoder(_Head)
+_decoder_1 = msgspec.msgpack.Decoder(_EntityState1)
 
 
 def encode_state(state: EntityState) -> bytes:
@@ -153,9 +195,32 @@ def encode_state(state: EntityState) -> bytes:
 
 
 def decode_state(data: bytes) -> EntityState | None:
-    """Read an entity's state; None if it is of another schema and must be set aside, never misread."""
+    """Read an entity's state; None if it is of another schema and must be set aside, never misread.
+
+    Of schema 1 the baselines and the alerts' lives are taken over (`RuleState.migrated`).
+    """
     try:
-        state = _decoder.decode(data)
+        schema = _head_decoder.decode(data).schema
+        if schema == 1:
+            return _from_schema_1(_decoder_1.decode(data))
+        return _decoder.decode(data) if schema == SCHEMA else None
     except msgspec.DecodeError:
         return None
-    return state if state.schema == SCHEMA else None
+
+
+def _from_schema_1(old: _EntityState1) -> EntityState:
+    """Evidence of the old bets is none of the new one, and goes; no rule has the version it had then, so that an open
+    alert is closed in words when the next bin closes, and what its run held is not asked for again.
+    """
+    rules = {
+        name: RuleState(
+            rule_version=memory.rule_version,
+            baseline=memory.baseline,
+            life=memory.life,
+            run=None if memory.run is None else Run(onset_ms=memory.run.onset_ms, models=memory.run.models),
+            seeded_until_ms=memory.seeded_until_ms,
+            migrated=True,
+        )
+        for name, memory in old.rules.items()
+    }
+    return EntityState(entity=old.entity, offset=old.offset, chunks=old.chunks, late=old.late, rules=rules)

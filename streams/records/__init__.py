@@ -27,6 +27,7 @@ from streams.records.mention import (
     Progress,
     Seed,
     SeededBaseline,
+    SeededUnrest,
     decode_mention,
 )
 from streams.records.message import FEED_MARK_KEY, FeedMark, Message, decode_feed_mark, decode_message
@@ -56,6 +57,7 @@ __all__ = [
     "Reason",
     "Seed",
     "SeededBaseline",
+    "SeededUnrest",
     "Severity",
     "Verdict",
     "VerdictKind",

@@ -111,6 +111,21 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
         require_utc(self.event_time)
 
 
+class SeededUnrest(msgspec.Struct, frozen=True, kw_only=True):
+    """How much an entity's share swings from hour to hour; see `streams.monitor.usual.Unrest`."""
+
+    variance: float
+    blocks: Votes
+    votes: Votes
+    negative: Votes
+    squares: Votes
+    usual: float
+    began: UtcTime
+
+    def __post_init__(self) -> None:
+        require_utc(self.began)
+
+
 class SeededBaseline(msgspec.Struct, frozen=True, kw_only=True):
     """What one rule has learned of an entity: discounted votes and their sum of P(negative), as of `at`."""
 
@@ -119,12 +134,18 @@ class SeededBaseline(msgspec.Struct, frozen=True, kw_only=True):
     votes: Votes
     negative: Votes
     at: UtcTime
+    recent_votes: Votes | msgspec.UnsetType = msgspec.UNSET
+    """Votes of the last hours, as of `at`; this and the next two are not written where the rule has none."""
+    recent_negative: Votes | msgspec.UnsetType = msgspec.UNSET
+    """Their sum of P(negative)."""
+    unrest: SeededUnrest | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         require_utc(self.at)
-        if self.negative > self.votes:
-            msg = f"P(negative) adds up to {self.negative:g}, more than the {self.votes:g} votes"
-            raise ValueError(msg)
+        for negative, votes in ((self.negative, self.votes), (self.recent_negative, self.recent_votes)):
+            if (negative or 0.0) > (votes or 0.0):
+                msg = f"P(negative) adds up to {negative:g}, more than the {votes or 0.0:g} votes"
+                raise ValueError(msg)
 
 
 class Seed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="seed"):

@@ -173,6 +173,7 @@ def write_timeline(file: IO[bytes], rows: Iterable[TimelineRow]) -> None:
                 baseline=_rounded(row.baseline),
                 low=_rounded(row.low),
                 high=_rounded(row.high),
+                margin=_rounded(row.margin),
             )
             packed.write(encode(point) + b"\n")
 

@@ -22,7 +22,7 @@ from streams.replay.results import alert_line
 from streams.replay.sources.source import SourceFacts
 from streams.replay.timeline import TimelineRow
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file's shape."""
 
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -39,13 +39,13 @@ CREATE TABLE alerts (
 );
 CREATE TABLE timeline (
     entity TEXT, at_ms INTEGER, mentions INTEGER NOT NULL, votes INTEGER NOT NULL, negative REAL NOT NULL,
-    baseline REAL, low REAL, high REAL, PRIMARY KEY (entity, at_ms)
+    baseline REAL, low REAL, high REAL, margin REAL, PRIMARY KEY (entity, at_ms)
 ) WITHOUT ROWID;
 """
 
 # A company is on one partition, unless partitions were added to the topic: then its hours add up.
 _ADD_HOUR = """
-INSERT INTO timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO timeline VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity, at_ms) DO UPDATE SET
     mentions = mentions + excluded.mentions, votes = votes + excluded.votes, negative = negative + excluded.negative
 """

@@ -151,6 +151,8 @@ class TimelinePoint(msgspec.Struct, frozen=True, kw_only=True):
     low: float | None
     """`low` to `high` is the 90 % interval of the usual share."""
     high: float | None
+    margin: float | None = None
+    """How far above the usual share was still nothing for that rule; None for a rule without a margin."""
 
 
 class _Reading(msgspec.Struct, frozen=True, kw_only=True):

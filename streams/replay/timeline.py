@@ -13,6 +13,7 @@ from streams.monitor import ClosedBin, Rule, RuleSet
 from streams.monitor import baseline as baselines
 from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, HOUR_MS
+from streams.monitor.usual import Lately, Unrest, margin, usual_share, usual_votes
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -28,6 +29,7 @@ class TimelineRow(NamedTuple):
     baseline: float | None
     low: float | None
     high: float | None
+    margin: float | None
 
 
 class _Hour(msgspec.Struct, array_like=True):
@@ -40,6 +42,11 @@ class _Hour(msgspec.Struct, array_like=True):
     usual_votes: float | None = None
     """Of the baseline as of the hour's last bin; None if its rule had none."""
     usual_negative: float = 0.0
+    recent_votes: float = 0.0
+    recent_negative: float = 0.0
+    unrest: float = 0.0
+    unrest_blocks: float = 0.0
+    """Of what a spike rule has learned beside its baseline; see `streams.monitor.usual`."""
 
 
 _decoder = msgspec.msgpack.Decoder(dict[str, _Hour])
@@ -81,8 +88,10 @@ class Timeline:
         hour.negative += closed.negative
         memory = closed.rules.get(self._rule_name)
         if memory is not None:
-            usual = memory.baseline
+            usual, lately, unrest = memory.baseline, memory.lately, memory.unrest
             hour.usual_votes, hour.usual_negative = usual.votes, usual.negative
+            hour.recent_votes, hour.recent_negative = lately.votes, lately.negative
+            hour.unrest, hour.unrest_blocks = unrest.variance, unrest.blocks
 
     def ended(self, watermark_ms: int | None) -> list[TimelineRow]:
         """Hand over the hours that cannot grow any more, each once.
@@ -108,14 +117,18 @@ class Timeline:
         self._open = _decoder.decode(data)
 
     def _row(self, entity: str, hour: _Hour) -> TimelineRow:
-        usual = low = high = None
+        usual = low = high = above = None
         if hour.usual_votes is not None:
             options = self._rule.baseline
             state = BaselineState(votes=hour.usual_votes, negative=hour.usual_negative)
             usual = baselines.share(state, options)
-            # The prior counts as votes, as it does in an alert's evidence.
-            low, high = baselines.interval(usual, state.votes + options.prior_votes)
-        return TimelineRow(entity, hour.at_ms, hour.mentions, hour.votes, hour.negative, usual, low, high)
+            rests_on = state.votes + options.prior_votes  # the prior counts as votes, as it does in an alert's evidence
+            if self._rule.is_e_detector:
+                lately = Lately(votes=hour.recent_votes, negative=hour.recent_negative)
+                usual, rests_on = usual_share(lately, usual), usual_votes(lately, rests_on)
+                above = margin(self._rule.margin, Unrest(variance=hour.unrest, blocks=hour.unrest_blocks))
+            low, high = baselines.interval(usual, rests_on)
+        return TimelineRow(entity, hour.at_ms, hour.mentions, hour.votes, hour.negative, usual, low, high, above)
 
 
 def shown_rule(rules: RuleSet) -> Rule:

@@ -7,7 +7,8 @@ from typing import get_args
 
 from streams.deliver.words import percent, plural, span
 from streams.monitor import Rule
-from streams.monitor.rules import duration_ms
+from streams.monitor.rules import SUPPORTING_VOICES, MinSupport, duration_ms
+from streams.monitor.usual import MarginOptions
 from streams.records import Severity
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)
@@ -20,20 +21,33 @@ def rule_sentence(rule: Rule) -> str:
         rule: a valid rule.
     """
     fires = _surge(rule) if rule.is_e_detector else _threshold(rule)
-    sources = plural(rule.min_support.sources, "source")
-    support = f"{plural(rule.min_support.stories, 'story', 'stories')} from {sources}"
     held = f"after {_span(rule.for_)} in which" if duration_ms(rule.for_) else "when"
+    support = _support(rule.min_support)
     return f"Fires {held} {fires}, on at least {support}; {_severities(rule)}; {_end(rule)}; {_cooldown(rule)}."
 
 
 def _surge(rule: Rule) -> str:
-    rise = f"more than {_points(rule.margin)} above what is usual for it"
-    if rule.effect_min > rule.margin:
+    rise = f"more than {_margin(rule.margin)} above what is usual for it"
+    if rule.effect_min > (rule.margin.floor if isinstance(rule.margin, MarginOptions) else rule.margin):
         rise += f" (and is seen {_points(rule.effect_min)} above)"
     return (
         f"a company's share of negative stories is {rise}, with evidence that comes by chance at most once in "
-        f"{_span(rule.fire.arl or '30d')} of its activity"
+        f"{_span(rule.fire.arl or '30d')}"
     )
+
+
+def _margin(margin: float | MarginOptions) -> str:
+    if not isinstance(margin, MarginOptions):
+        return _points(margin)
+    swings = f"{margin.deviations:g} times as far as it strays in an hour"
+    return f"{swings} ({100 * margin.floor:.3g} to {_points(margin.ceiling)})"
+
+
+def _support(support: MinSupport) -> str:
+    voices = SUPPORTING_VOICES if support.voices is None and support.sources is None else support.voices
+    named = [] if support.sources is None else [plural(support.sources, "source")]
+    named += [] if voices is None else [f"{plural(voices, 'voice')} (sources or authors)"]
+    return f"{plural(support.stories, 'story', 'stories')} from {' and '.join(named)}"
 
 
 def _threshold(rule: Rule) -> str:

@@ -50,7 +50,6 @@ def company_chart(
     step: int,
     start: datetime,
     end: datetime,
-    margin: float | None,
 ) -> dict[str, Any]:
     """Return one company's timeline.
 
@@ -60,13 +59,11 @@ def company_chart(
         step: length of a bucket, ms.
         start: begin of the range.
         end: its end.
-        margin: what a share may lie above the usual one, for the rule.
     """
     hour = 3_600_000
     return {
         "start": bucket_start(to_ms(start), step),
         "end": bucket_start(to_ms(end), step) + step,
-        "margin": margin,
         "coarse": _series(timeline.coarse, step),
         "fine": _series(timeline.fine, hour) if timeline.fine else None,
         "alerts": [
@@ -97,7 +94,13 @@ def _series(buckets: dict[int, Bucket], step: int) -> dict[str, Any]:
         "usual": [_rounded(row.baseline) for row in rows],
         "low": [_rounded(row.low) for row in rows],
         "high": [_rounded(row.high) for row in rows],
+        "tested": [_rounded(_tested(row)) for row in rows],
     }
+
+
+def _tested(row: Bucket) -> float | None:
+    """What a share may rise to before a rule calls that a rise."""
+    return None if row.baseline is None or row.margin is None else min(1.0, row.baseline + row.margin)
 
 
 def _rounded(share: float | None) -> float | None:

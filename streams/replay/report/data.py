@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from streams.errors import RuleError
-from streams.monitor.rules import parse_rules
 from streams.records import Alert
 from streams.replay.report.command import command
 from streams.replay.results import RunResult, Summary, TimelinePoint
@@ -103,8 +101,6 @@ class ReportData(msgspec.Struct, frozen=True, kw_only=True):
     """The rules that were applied, as they were read."""
     rules: tuple[str, ...] = ()
     """Names of the rules in force, in their order."""
-    margin: float | None
-    """What the first share rule adds to the usual share before it calls a rise a rise."""
     versions: dict[str, str]
     """Everything whose change may change an alert, by name."""
     notes: tuple[str, ...] = ()
@@ -135,7 +131,6 @@ def report_data(run: RunResult) -> ReportData:
         alerts=run.alerts,
         rules_text=run.rules_text,
         rules=tuple(rule.alert for rule in summary.rules),
-        margin=_margin(run.rules_text),
         versions=_versions(summary),
     )
 
@@ -184,14 +179,6 @@ def _names(run: RunResult) -> dict[str, str]:
         if entity and name:
             names[entity] = name
     return names
-
-
-def _margin(rules_text: str) -> float | None:
-    try:
-        rules = parse_rules(rules_text, name="rules").rules
-    except RuleError:  # rules of a newer version, say: the report shows their text all the same
-        return None
-    return next((rule.margin for rule in rules if rule.is_e_detector), None)
 
 
 def _versions(summary: Summary) -> dict[str, str]:

@@ -229,7 +229,7 @@ def _company(
     chart: Any = None
     if start is not None and end is not None and timeline.coarse:
         targets = [(life, element_id("alert", life.id) if life.id in on_page else "") for life in fired]
-        chart = company_chart(timeline, targets, step=step, start=start, end=end, margin=data.margin)
+        chart = company_chart(timeline, targets, step=step, start=start, end=end)
     rank = max((SEVERITIES.index(life.severity) for life in fired), default=-1)
     name = clean(data.names.get(entity, entity), most=_NAME_CHARS)
     about = (

@@ -73,12 +73,12 @@
 
   // Columns with a gap wherever a bucket has nothing: a line over silence would show what nobody measured.
   function series(columns) {
-    const out = { x: [], mentions: [], votes: [], share: [], usual: [], low: [], high: [] };
+    const out = { x: [], mentions: [], votes: [], share: [], usual: [], low: [], high: [], tested: [] };
     columns.t.forEach((step, place) => {
       if (place && step > columns.t[place - 1] + 1) {
         out.x.push(columns.t0 + (columns.t[place - 1] + 1) * columns.step);
         for (const name of ["mentions", "votes", "share"]) out[name].push(null);
-        for (const name of ["usual", "low", "high"]) out[name].push(columns[name][place - 1]);
+        for (const name of ["usual", "low", "high", "tested"]) out[name].push(columns[name][place - 1]);
       }
       out.x.push(columns.t0 + step * columns.step);
       for (const name of Object.keys(out)) if (name !== "x") out[name].push(columns[name][place]);
@@ -131,10 +131,10 @@
       type: "scatter", mode: "lines", name: "usual share", x: points.x, y: points.usual, connectgaps: true, ...period,
       line: { color: colour("usual"), width: 2, dash: "dash" }, hovertemplate: "usual %{y:.1%}<extra></extra>",
     });
-    if (data.margin !== null) {
+    if (points.tested.some((tested) => tested !== null)) {
       traces.push({
         type: "scatter", mode: "lines", name: "usual and margin", x: points.x, connectgaps: true, ...period,
-        y: points.usual.map((usual) => (usual === null ? null : Math.min(1, usual + data.margin))),
+        y: points.tested,
         line: { color: colour("usual"), width: 1, dash: "dot" }, hoverinfo: "skip",
       });
     }

@@ -54,6 +54,7 @@ class Bucket:
     baseline: float | None = None
     low: float | None = None
     high: float | None = None
+    margin: float | None = None
     latest_ms: int = -1
 
     def add(self, point: TimelinePoint, at_ms: int) -> None:
@@ -62,7 +63,7 @@ class Bucket:
         self.votes += point.votes
         self.negative += point.negative
         if point.baseline is not None and at_ms > self.latest_ms:
-            self.baseline, self.low, self.high = point.baseline, point.low, point.high
+            self.baseline, self.low, self.high, self.margin = point.baseline, point.low, point.high, point.margin
             self.latest_ms = at_ms
 
     @property

@@ -8,12 +8,10 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import NamedTuple
 
-import msgspec
-
 from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import bin_end, bin_start, from_ms, to_ms
-from streams.records import Mention, Seed, SeededBaseline
+from streams.monitor.seeds import Learned, as_seeded
+from streams.records import Mention, Seed
 from streams.replay.core import time_alone
 from streams.replay.run import RunProgress
 from streams.replay.sources.source import MentionSource, OnBad
@@ -28,8 +26,8 @@ class Lesson(NamedTuple):
     entity: str
     until_ms: int
     """Event time up to which its history was read."""
-    baselines: dict[str, tuple[str, BaselineState]]
-    """Version and baseline by rule."""
+    baselines: dict[str, Learned]
+    """By rule."""
 
 
 def learn(
@@ -98,9 +96,9 @@ def _lessons(monitor: PartitionMonitor, end_ms: int | None, entities: Collection
     found = []
     for name, by_rule in monitor.baselines():
         if not entities or name in entities:
-            copied = {rule: (version, msgspec.structs.replace(state)) for rule, (version, state) in by_rule.items()}
+            copied = {rule: learned.copy() for rule, learned in by_rule.items()}
             # A seed in the history itself may have known more than the history goes on to tell.
-            latest_ms = max(state.at_ms for _, state in copied.values())
+            latest_ms = max(learned.baseline.at_ms for learned in copied.values())
             found.append(Lesson(name, max(until_ms, latest_ms), copied))
     return found
 
@@ -118,15 +116,7 @@ def seed_of(lesson: Lesson, *, learned_at: datetime, identity: str) -> Seed:
         learned_at: now, UTC.
         identity: of the run.
     """
-    baselines = {
-        rule: SeededBaseline(
-            rule_version=version,
-            votes=state.votes,
-            negative=min(state.negative, state.votes),  # sums may be off by a hair, and no reader would take that
-            at=from_ms(state.at_ms),
-        )
-        for rule, (version, state) in sorted(lesson.baselines.items())
-    }
+    baselines = {rule: as_seeded(learned) for rule, learned in sorted(lesson.baselines.items())}
     return Seed(
         entity=lesson.entity,
         learned_until=from_ms(lesson.until_ms),

@@ -20,12 +20,11 @@ from streams.config import Settings
 from streams.errors import BrokerError, InputError
 from streams.ingest.publish import Producer, kafka_producer
 from streams.monitor import RuleSet
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import from_ms, to_ms
 from streams.monitor.partition import entity_of
-from streams.monitor.seeds import SeedOutcome, decide, known_until_ms
+from streams.monitor.seeds import SeedOutcome, decide, from_seeded, is_dropped, known_until_ms
 from streams.monitor.state import EntityState, RuleState, decode_state
-from streams.records import Seed, SeededBaseline, encode
+from streams.records import Seed, encode
 from streams.replay.sources.partitioner import partition_of
 from streams.replay.sources.topic_reader import OnProgress, Span, TopicReader, topic_consumer
 from streams.topics import require_topics
@@ -81,7 +80,7 @@ def _proposal(seed: Seed, state: EntityState | None, in_force: Mapping[str, str]
     known_ms = 0
     for name, outcome in decide(seed, state, in_force).items():
         memory = None if state is None else state.rules.get(name)
-        if memory is not None and memory.rule_version != in_force.get(name) and memory.life.state == "inactive":
+        if memory is not None and memory.life.state == "inactive" and is_dropped(memory, in_force.get(name)):
             memory = None  # of a rule that is not in force any more
         statuses[name] = _status(outcome, memory, seed, name)
         known_ms = max(known_ms, 0 if memory is None else known_until_ms(memory))
@@ -100,13 +99,10 @@ def _status(outcome: SeedOutcome, memory: RuleState | None, seed: Seed, name: st
         return "alert open"
     if memory is None or not known_until_ms(memory):
         return "new"
-    if memory.seeded_until_ms == to_ms(seed.learned_until) and memory.baseline == _state(seed.baselines[name]):
+    learned = from_seeded(seed.baselines[name])
+    if memory.seeded_until_ms == to_ms(seed.learned_until) and memory.baseline == learned.baseline:
         return "there already"
     return "fresher" if outcome == "fresher" else "older"
-
-
-def _state(learned: SeededBaseline) -> BaselineState:
-    return BaselineState(votes=learned.votes, negative=learned.negative, at_ms=to_ms(learned.at))
 
 
 def require_past(seeds: Sequence[Seed], now: datetime) -> None:

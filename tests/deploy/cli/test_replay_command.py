@@ -247,9 +247,9 @@ def test_with_a_folder_and_a_speed_the_alerts_are_printed_when_they_are_due_and_
     assert speeds == [pytest.approx(60)]
     assert f"ALERT (critical) {BAD}" in result.stdout
     assert f"The report: {out / 'report.html'}" in result.stdout
-    assert "2 transitions at 60x: the first in 31 minutes, the last in 31 minutes" in result.stderr
+    assert "3 transitions at 60x: the first in 31 minutes, the last in 31 minutes" in result.stderr
     assert f"the results are in {out} already" in result.stderr
-    assert len(load_run(out).alerts) == 2
+    assert len(load_run(out).alerts) == 3  # pending, firing, and firing as its severity rises
 
 
 @pytest.mark.parametrize("speed", ["fast", "0x"])

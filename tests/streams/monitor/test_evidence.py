@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from streams.monitor import RuleSet
+from streams.monitor.e_detector import term
 from streams.monitor.rules import parse_rules
 from streams.monitor.run import _in_words
 from streams.monitor.state import TOP_STORIES
@@ -85,6 +86,45 @@ def test_the_counterfactual_needs_the_support_that_the_rule_needs() -> None:
     assert not three.counterfactual.fires
 
 
+def test_the_counterfactual_takes_the_strongest_storys_factor_off_the_e_value() -> None:
+    evidence = fired(*(bad(n, 0.01 * n, 0.8 + n / 50) for n in range(6))).evidence
+    assert evidence.counterfactual is not None
+    assert evidence.e_value is not None
+    strongest = term(evidence.messages[0].negative, evidence.baseline.share + evidence.baseline.margin)
+    assert evidence.counterfactual.e_value == pytest.approx(evidence.e_value / math.exp(strongest), rel=1e-4)
+
+
+def test_voices_are_sources_or_authors() -> None:
+    def fires(support: str, *mentions: Mention) -> bool:
+        text = f"rules: [{{alert: Surge, type: spike, fire: {{arl: 10m}}, min_support: {support}}}]"
+        alerts = run(in_order([*quiet(), *mentions]), rules=parse_rules(text, name="test"))
+        return any(alert.state == "firing" for alert in alerts)
+
+    one_feed = [bad(n, n / 2, source="wire-0", author=f"author-{n}") for n in range(8)]
+    no_authors = [bad(n, n / 2, source="wire-0") for n in range(8)]
+    one_author = [bad(n, n / 2, source="wire-0", author="ines") for n in range(8)]
+    two_feeds = [bad(n, n / 2, source=f"wire-{n % 2}") for n in range(8)]
+    for support in ("{stories: 2}", "{stories: 2, voices: 2}"):  # two voices are asked for where nothing is said
+        assert [fires(support, *log) for log in (one_feed, no_authors, one_author, two_feeds)] == [1, 0, 0, 1]
+    assert [fires("{sources: 2}", *log) for log in (one_feed, two_feeds)] == [False, True]
+    assert [fires("{sources: 1}", *log) for log in (no_authors, two_feeds)] == [True, True]
+    assert [fires("{voices: 1}", *log) for log in (no_authors, two_feeds)] == [True, True]
+    assert [fires("{sources: 2, voices: 3}", *log) for log in (one_feed, two_feeds)] == [False, False]
+
+
+def test_the_evidence_shows_the_usual_share_and_the_margin_that_it_was_held_against() -> None:
+    """The log evidence of the stories shown, taken from the share and the margin shown, is what they contributed."""
+    stories = [bad(n, 0.01 * n, 0.8 + n / 50) for n in range(6)]  # of one bin: all were held against one null mean
+    evidence = fired(*stories).evidence
+    null_mean = evidence.baseline.share + evidence.baseline.margin
+    gains = {m.message_id: term(m.negative, null_mean) for m in stories}
+    for shown in evidence.messages:
+        assert shown.contribution == pytest.approx(gains[shown.message_id] / math.fsum(gains.values()), abs=1e-5)
+    fixed = parse_rules("rules: [{alert: Surge, type: spike, fire: {arl: 10m}, margin: 0.12}]", name="test")
+    alerts = run(in_order([*quiet(), *stories]), rules=fixed)
+    assert next(alert for alert in alerts if alert.state == "firing").evidence.baseline.margin == 0.12
+
+
 def test_copies_are_counted_with_their_story_and_have_no_vote() -> None:
     first = bad(0, 0.1)
     copies = [bad(50 + n, 0.2 + n / 100, text=f"RT @x: {first.text}", source=f"blog-{n}") for n in range(7)]
@@ -118,7 +158,7 @@ def test_what_came_too_late_is_outside_the_evidence_and_is_said_once() -> None:
     place = len(log) - 2
     assert log[place - 1] == bad(7, 12)
     evidence = next(
-        alert for alert in run([*log[:place], late, late, *log[place:]], rules=rules("1h")) if alert.state == "firing"
+        alert for alert in run([*log[:place], late, late, *log[place:]], rules=rules("1d")) if alert.state == "firing"
     ).evidence
     assert evidence.quality.late == 1
     assert all(shown.message_id != late.message_id for shown in evidence.messages)
@@ -132,8 +172,12 @@ def test_times_and_shares_say_what_was_seen_against_what_is_usual() -> None:
     assert evidence.delay_s == 60
     assert evidence.observed.share == 0.9
     assert evidence.observed.low < 0.9 < evidence.observed.high
-    expected = (10 + math.fsum(m.negative for m in quiet())) / 118
-    assert evidence.baseline.share == pytest.approx(expected, abs=0.01)  # votes have faded a little
+    level = (10 + math.fsum(m.negative for m in quiet())) / 118
+    fresh = [0.5 ** ((quiet()[-1].published_at - m.published_at) / timedelta(hours=6)) for m in quiet()]
+    lately = math.fsum(keep * m.negative for keep, m in zip(fresh, quiet(), strict=True))
+    expected = (lately + 60 * level) / (math.fsum(fresh) + 60)
+    assert evidence.baseline.share == pytest.approx(expected, abs=0.005)  # of the level, too, votes have faded a little
+    assert 1.75 * 0.04 < evidence.baseline.margin < 0.15  # the first hours were far off what is supposed of any company
     assert evidence.baseline.low < evidence.baseline.share < evidence.baseline.high
     assert alert.annotations["summary"] == f"AURL 90% 8 {evidence.baseline.share:.0%}"
     assert alert.versions == {"squall": "test", "model": "fake@1"}

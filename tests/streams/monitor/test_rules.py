@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_the_rules_that_are_shipped_load_and_bear_names_of_their_own() -> None:
     rules = default_rules()
     assert [rule.alert for rule in rules.rules] == ["NegativeShareSurge", "NegativeShareHigh"]
     surge = rules.rules[0]
-    assert (surge.arl_bins, surge.pending_bins) == (30 * 1440, 1440)
+    assert (surge.arl_minutes, surge.log_pending) == (30 * 1440, math.log(1440))
     assert default_rules().version == rules.version
 
 
@@ -84,6 +85,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest:
         ("fire", "alr", "arl"),
         ("pending", "arll", "arl"),
         ("resolve", "margins", "margin"),
+        ("margin", "deviation", "deviations"),
+        ("min_support", "voice", "voices"),
         ("min_support", "story", "stories"),
         ("cooldown", "fore", "for"),
         ("baseline", "half_life", "half_life_days"),
@@ -130,6 +133,10 @@ def test_a_file_that_holds_no_rules_says_what_is_expected(text: str, words: str)
         ({"margin": 1.2}, "$.margin"),
         ({"margin": -0.1}, "$.margin"),
         ({"margin": "much"}, "$.margin"),
+        ({"margin": {"floor": 1.1}}, "$.margin"),
+        ({"margin": {"deviations": -1}}, "$.margin"),
+        ({"margin": {"floor": 0.2}}, "margin.floor 0.2 is above margin.ceiling 0.15"),
+        ({"min_support": {"voices": "two"}}, "$.min_support.voices"),
         ({"effect_min": 2}, "$.effect_min"),
         ({"fire": {"gte": 0.5}}, "needs fire: {arl: ...}"),
         ({"fire": {"arl": "30d", "gte": 0.5}}, "and nothing else in it"),
@@ -175,7 +182,7 @@ def test_one_bad_rule_and_nothing_is_taken() -> None:
 
 def test_a_version_does_not_change_with_comments_order_or_defaults_spelled_out() -> None:
     plain = "rules:\n - alert: Surge\n   type: spike\n   fire: {arl: 30d}\n   labels: {a: x, b: y}\n"
-    other = "# ours\nrules:\n - labels: {b: y, a: x}\n   margin: 0.12 # as it was\n   fire: {arl: '30d'}\n"
+    other = "# ours\nrules:\n - labels: {b: y, a: x}\n   margin: {floor: 0.02} # as it was\n   fire: {arl: '30d'}\n"
     other += "   for: 0m\n   type: spike\n   effect_min: 0.1\n   alert: Surge\n"
     assert parse_rules(plain, name="a").rules[0].version == parse_rules(other, name="b").rules[0].version
 
@@ -183,7 +190,10 @@ def test_a_version_does_not_change_with_comments_order_or_defaults_spelled_out()
 @pytest.mark.parametrize(
     "change",
     [
-        {"margin": 0.13},
+        {"margin": 0.12},
+        {"margin": {"deviations": 2}},
+        {"min_support": {"voices": 3}},
+        {"min_support": {"sources": 2}},
         {"fire": {"arl": "31d"}},
         {"pending": {"arl": "1d"}},
         {"for": "1m"},

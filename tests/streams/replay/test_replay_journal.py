@@ -74,10 +74,10 @@ def test_state_that_is_not_needed_any_more_is_let_go_of(tmp_path: Path) -> None:
 
 def test_the_hours_of_a_company_on_two_partitions_add_up(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal") as journal:
-        row = TimelineRow("TAMAR", 0, 3, 2, 0.5, 0.25, 0.2, 0.3)
+        row = TimelineRow("TAMAR", 0, 3, 2, 0.5, 0.25, 0.2, 0.3, 0.07)
         _save(journal, Position(5), rows=[row])
         _save(journal, Position(6), rows=[row._replace(mentions=1, votes=1, negative=0.25)])
-        assert list(journal.timeline()) == [TimelineRow("TAMAR", 0, 4, 3, 0.75, 0.25, 0.2, 0.3)]
+        assert list(journal.timeline()) == [TimelineRow("TAMAR", 0, 4, 3, 0.75, 0.25, 0.2, 0.3, 0.07)]
 
 
 def test_a_save_that_fails_half_way_has_not_happened(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_save_that_fails_half_way_has_not_happened(tmp_path: Path) -> None:
         _save(journal, Position(5), state=[("a", b"1")])
         with pytest.raises(RuntimeError):
             _save(journal, Position(9), state=broken())
-        bad_row = ("TAMAR", 0, None, None, None, None, None, None)
+        bad_row = ("TAMAR", 0, None, None, None, None, None, None, None)
         with pytest.raises(ReplayError, match="cannot be used: NOT NULL"):
             _save(journal, Position(9), state=[("a", b"3")], rows=[bad_row])  # type: ignore[list-item]
         assert dict(journal.state(0)) == {"a": b"1"}
@@ -107,7 +107,7 @@ def test_a_journal_of_a_newer_version_is_told(tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "journal")
     db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(ReplayError, match=r"is of format 99, this version of Squall writes 1: start over with --fresh"):
+    with pytest.raises(ReplayError, match=r"is of format 99, this version of Squall writes 2: start over with --fresh"):
         Journal(tmp_path / "journal")
 
 

@@ -48,7 +48,7 @@ def test_only_what_is_over_has_an_end(alerts: list[Alert]) -> None:
 
 
 def _row(entity: str, hour: int) -> TimelineRow:
-    return TimelineRow(entity, hour * 3_600_000, 3, 2, 0.1 + 0.2, 0.25, None, 1 / 3)
+    return TimelineRow(entity, hour * 3_600_000, 3, 2, 0.1 + 0.2, 0.25, None, 1 / 3, 0.07)
 
 
 def test_a_timeline_is_read_as_it_was_written_and_equal_ones_are_equal_bytes(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ def test_the_timeline_adds_up_to_all_mentions_and_has_the_baseline_of_the_spike_
     assert [(row.entity, row.at_ms) for row in rows] == sorted({(row.entity, row.at_ms) for row in rows})
     assert all(row.at_ms % 3_600_000 == 0 and 0 < row.votes <= row.mentions for row in rows)
     assert all(0 <= row.low <= row.baseline <= row.high <= 1 for row in rows)
+    assert all(0.02 <= row.margin <= 0.15 for row in rows)
     surge = [row for row in rows if row.entity == BAD and row.at_ms > SURGE.timestamp() * 1000]
     assert max(row.negative / row.votes for row in surge) > 0.8
 

@@ -17,10 +17,11 @@ def sentence(**keys: object) -> str:
 def test_the_shipped_rules_are_told_in_full() -> None:
     surge, high = map(rule_sentence, default_rules().rules)
     assert surge == (
-        "Fires when a company's share of negative stories is more than 12 points above what is usual for it, with "
-        "evidence that comes by chance at most once in 30 days of its activity, on at least 4 stories from 2 sources; "
-        "warning, critical from 35 points above the usual and 15 stories; over when the share has been within 6 points "
-        "of the usual for 30 minutes; fires once in 12 hours unless its severity rises."
+        "Fires when a company's share of negative stories is more than 1.75 times as far as it strays in an hour (2 to "
+        "15 points) above what is usual for it (and is seen 10 points above), with evidence that comes by chance at "
+        "most once in 30 days, on at least 4 stories from 2 voices (sources or authors); warning, critical from 35 "
+        "points above the usual and 15 stories; over when the share has been within 6 points of the usual for 30 "
+        "minutes; fires once in 12 hours unless its severity rises."
     )
     assert high == (
         "Fires after 10 minutes in which a company's share of negative stories over 60 minutes is at least 75 % and at "
@@ -41,6 +42,17 @@ def test_a_rise_that_must_be_seen_beyond_the_margin_is_said() -> None:
     told = sentence(type="spike", fire={"arl": "7d"}, margin=0.08, effect_min=0.2)
     assert "more than 8 points above what is usual for it (and is seen 20 points above)" in told
     assert "once in 7 days" in told
+
+
+def test_what_is_asked_of_sources_and_voices_is_said_in_full() -> None:
+    def support(**asked: int) -> str:
+        return sentence(type="spike", fire={"arl": "7d"}, min_support=asked)
+
+    assert "on at least 3 stories from 2 voices (sources or authors);" in support()
+    assert "on at least 3 stories from 1 source;" in support(sources=1)
+    assert "on at least 5 stories from 2 sources and 4 voices (sources or authors);" in support(
+        stories=5, sources=2, voices=4
+    )
 
 
 def test_severities_stand_from_low_to_high() -> None:

@@ -122,6 +122,7 @@ def hours(entity: str, count: int, *, every: int = 1, start: datetime = START) -
             baseline=0.25,
             low=0.22,
             high=0.29,
+            margin=0.06,
         )
 
 
@@ -152,7 +153,6 @@ def report(alerts: Sequence[Alert] = (), *, days: int = 14, **changes: Any) -> R
         "timeline": timeline,
         "alerts": list(alerts),
         "rules_text": RULES,
-        "margin": 0.1,
         "versions": {"Squall": "0.1.0", "rule Surge": "0123456789ab"},
         "options": ReportOptions(),
     }

@@ -79,9 +79,11 @@ def test_every_company_of_every_partition_is_learned_up_to_where_its_bins_have_c
     assert list(found) == ["AURL", "BRND"]
     assert from_ms(found["AURL"].until_ms) == START + 38 * MINUTE  # ended 10 minutes later, less the lateness
     assert from_ms(found["BRND"].until_ms) == START + 28 * MINUTE
-    version, state = found["AURL"].baselines["Surge"]
-    assert version == eager_rules().rules[0].version
-    assert state.votes == pytest.approx(30, rel=0.01)
+    learned = found["AURL"].baselines["Surge"]
+    assert learned.version == eager_rules().rules[0].version
+    assert learned.baseline.votes == pytest.approx(30, rel=0.01)
+    assert 25 < learned.lately.votes < 30
+    assert learned.unrest.votes == 30  # of a block that is open
 
 
 def test_a_company_that_is_named_is_learned_as_among_all_others() -> None:
@@ -108,7 +110,7 @@ def test_a_log_that_was_seeded_itself_teaches_what_its_seeds_did() -> None:
     (seed,) = seeds(quiet("AURL", 300))
     found = taught([*heard(1), seed, mention(999, START - MINUTE, 0.2), *ended(1, START)])["AURL"]
     assert found.until_ms == to_ms(seed.baselines["Surge"].at)
-    assert found.baselines["Surge"][1].votes == seed.baselines["Surge"].votes
+    assert found.baselines["Surge"].baseline.votes == seed.baselines["Surge"].votes
     seed_of(found, learned_at=START, identity="x")
 
 
@@ -132,6 +134,7 @@ def test_a_seed_travels_without_loss_and_the_monitor_knows_what_the_history_knew
     watching = PartitionMonitor(0, eager_rules(), OPTIONS)
     watching.absorb(seed, 0)
     assert dict(watching.baselines()) == {"AURL": lesson.baselines}
+    assert lesson.baselines["Surge"].unrest.blocks > 1
 
 
 def test_identities_of_other_runs_are_others() -> None:

@@ -19,7 +19,9 @@ from deploy.cli import warm as warm_command
 from streams.config import Settings
 from streams.errors import BrokerError, InputError, TopicError
 from streams.monitor import default_rules
-from streams.monitor.baseline import BaselineState, share
+from streams.monitor.baseline import share
+from streams.monitor.seeds import from_seeded
+from streams.monitor.usual import usual_share
 from streams.records import Alert, Mention, Seed, decode_alert, decode_mention, encode
 from streams.replay import partition_of
 from streams.replay.warming.warm import read_live
@@ -146,8 +148,9 @@ def test_a_cold_company_is_warm_in_the_live_worker_and_a_replay_of_the_log_agree
         assert "fresher: kept" in older.output
 
     rule = next(rule for rule in rules if rule.alert == alert.rule)
-    learned = seeds[COLD].baselines[rule.alert]
-    seeded = share(BaselineState(votes=learned.votes, negative=learned.negative), rule.baseline)
+    learned = from_seeded(seeds[COLD].baselines[rule.alert])
+    assert learned.lately.votes > 0
+    seeded = usual_share(learned.lately, share(learned.baseline, rule.baseline))
     baseline = alert.evidence.baseline
     assert alert.labels["entity"] == COLD
     assert baseline.warm
