@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SEED = 5
 """Which rows of a long file are measured: the same ones each time."""
+_LEAST = 64
 
 
 def tune(
@@ -31,7 +32,7 @@ def tune(
     text_column: Annotated[str, typer.Option(help="Column of the text in --data.")] = "text",
     label_column: Annotated[str, typer.Option(help="Column of the sentiment in --data, where it has one.")] = "label",
     bound: Annotated[float, typer.Option(help="Largest loss of accuracy against float32.", min=0.0, max=1.0)] = 0.003,
-    messages: Annotated[int, typer.Option(help="Texts to score in a round.", min=64)] = 1_024,
+    messages: Annotated[int, typer.Option(help="Texts to score in a round.", min=_LEAST)] = 1_024,
     rounds: Annotated[int, typer.Option(help="How often each is measured; the median counts.", min=1)] = 3,
     backend: Annotated[
         list[str] | None, typer.Option(help="Only this one beside torch; may be repeated. Unset: all.")
@@ -72,6 +73,9 @@ def tune(
             err().print(
                 "The model was trained on this file: its accuracies say little, what is lost of them still does"
             )
+    different = len(set(texts))
+    if different < _LEAST:
+        raise InputError(f"{data}: {different} different texts are too few to measure with; give at least {_LEAST}")
     console = err()
     with console.status("measured", spinner="dots") as status:
         result = tuning.tune(

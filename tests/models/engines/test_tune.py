@@ -103,6 +103,10 @@ def test_unknown_models_backends_and_files_are_named(
     assert "abacus" in capsys.readouterr().err
     assert squall("models", "tune", "--model", model, "--data", tmp_path / "absent.csv") == 2
     assert "absent.csv" in capsys.readouterr().err
+    few = tmp_path / "few.csv"
+    few.write_text("text\nshares fall\n" + "shares rise\n" * 200)
+    assert squall("models", "tune", "--model", model, "--data", few) == 2
+    assert "2 different texts are too few" in capsys.readouterr().err
 
 
 class Machine:
