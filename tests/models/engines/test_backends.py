@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import logging
 import random
@@ -281,3 +282,35 @@ def test_heads_of_another_shape_are_refused() -> None:
         Heads(layer(3, 8), layer(20, 4))
     with pytest.raises(ModelFilesError, match="outputs"):
         Heads(layer(2, 8), layer(20, 8))
+
+
+def test_a_missing_extra_ends_a_command_with_its_message_and_status_2(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from deploy.cli import main
+
+    texts = tmp_path / "texts.csv"
+    texts.write_text("text\nshares fall\n")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setenv("SQUALL_CLASSIFIER__BACKEND", "onnx")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", str(texts), "--output", str(tmp_path / "out.jsonl"), "--model", str(tiny_model)])
+    assert stopped.value.code == 2
+    assert "onnxruntime is not installed: pip install 'squall[onnx]'" in capsys.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_telemetry_that_was_loaded_before_sends_nothing() -> None:
+    if not any(found.metadata["Name"] == "openvino-telemetry" for found in importlib.metadata.distributions()):
+        pytest.skip("needs openvino-telemetry")
+    program = (
+        "import openvino_telemetry.main as reports\n"
+        "from models.engines.telemetry import refuse_telemetry\n"
+        "def sent(*_): raise SystemExit('something is sent')\n"
+        "reports.TelemetrySender.send = sent\n"
+        "refuse_telemetry()\n"
+        "reports.TelemetrySender().send(None, None)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False)
+    assert found.returncode == 0, found.stderr
