@@ -14,6 +14,7 @@ from deploy.demo.verdict import (
     judge_incidents,
     judge_mentions,
     judge_replay,
+    judge_unread,
     remarks,
     summarise,
 )
@@ -21,8 +22,10 @@ from deploy.demo.watch import read_all
 from streams.assembly import company_names, monitor_options, rules_in_force
 from streams.config import Settings
 from streams.deliver.words import moment, plural
+from streams.ingest.decode import message_id
 from streams.monitor import PartitionMonitor
 from streams.records import Alert, DeadLetter, LogEntry, Mention, decode_mention
+from streams.scoring.build import readable_languages
 
 NEXT_STEPS = """\
 What next?
@@ -56,11 +59,19 @@ def judge_story(outcome: Outcome, settings: Settings, told_of: Mapping[str, str]
     """Check the invented story, print the verdict and say whether all is as planted."""
     names = company_names(settings)
     ledger = _read_mentions(settings)
-    _, incidents = demo_days(seed)
+    days, incidents = demo_days(seed)
+    readable = readable_languages(settings)
+    unread = {
+        message_id(message.source, message.id)
+        for message in days
+        if readable is not None and message.lang is not None and message.lang not in readable
+    }
+    letters = _read_dead_letters(settings)
     checks = [
         *judge_incidents(incidents, outcome.alerts, names),
-        judge_mentions(told_of, ledger.mentions),
-        judge_dead_letters(malformed(), _read_dead_letters(settings)),
+        judge_mentions({name: company for name, company in told_of.items() if name not in unread}, ledger.mentions),
+        judge_unread(unread & told_of.keys(), [letter for letter in letters if letter.reason == "no_model"]),
+        judge_dead_letters(malformed(), [letter for letter in letters if letter.reason != "no_model"]),
         judge_replay(outcome.alerts, _again(ledger, settings, names)),
     ]
     screen.freeze()

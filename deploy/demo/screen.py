@@ -34,6 +34,7 @@ _REFUSED = {
     "bad_id": "with a bad id",
     "bad_source": "with a bad source",
     "in_the_future": "from the future",
+    "no_model": "in a language without a model",
 }
 
 

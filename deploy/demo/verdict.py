@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from deploy.demo.incidents import Incident
 from streams.deliver.words import clock, moment, percent, plural, span
+from streams.ingest.decode import message_id
 from streams.monitor.rules import RuleSet
-from streams.records import Alert, DeadLetter, Mention, encode
+from streams.records import Alert, DeadLetter, Mention, decode_message, encode
 
 SURGE_RULE = "NegativeShareSurge"
 NOTICED_WITHIN = timedelta(hours=3)
@@ -101,6 +102,22 @@ def judge_mentions(told_of: Mapping[str, str], mentions: Iterable[Mention]) -> C
     if missing:
         return Check(what, f"{len(missing):,} without a score: {_listed(missing)}", ok=False)
     return Check(what, "each linked to its company and scored", ok=bool(due))
+
+
+def judge_unread(expected: Collection[str], letters: Iterable[DeadLetter]) -> Check:
+    """Every message in a language without a model must be kept, unscored, and nothing else for that reason.
+
+    Args:
+        expected: ids of those messages.
+        letters: dead letters with the reason `no_model`.
+    """
+    kept = {message_id(found.source, found.id) for found in (decode_message(letter.value) for letter in letters)}
+    what = f"{plural(len(expected), 'message')} in a language without a model"
+    if kept == set(expected):
+        return Check(what, "each kept unscored, to be sent again once there is one", ok=True)
+    parts = [f"not kept: {name}" for name in sorted(set(expected) - kept)]
+    parts += [f"kept, unexpectedly: {name}" for name in sorted(kept - set(expected))]
+    return Check(what, _listed(parts), ok=False)
 
 
 def judge_replay(alerts: Iterable[Alert], again: Iterable[Alert]) -> Check:

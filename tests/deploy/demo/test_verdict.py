@@ -1,5 +1,6 @@
 """The demonstration's verdict: it passes what is right, and names what is wrong."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from deploy.demo.verdict import (
     judge_incidents,
     judge_mentions,
     judge_replay,
+    judge_unread,
     reached,
     remarks,
     summarise,
@@ -146,6 +148,21 @@ def test_a_message_without_a_mention_of_its_company_is_named():
     check = judge_mentions(told_of, [mention("a:1"), mention("a:2", "BRMFD")])
     assert not check.ok
     assert check.found == "1 without a score: a:2 (PLWTM)"
+
+
+def unread(number: int) -> DeadLetter:
+    text = {"id": str(number), "source": "a", "published_at": "2026-03-17T08:00:00Z", "text": "x", "lang": "zh"}
+    return letter("no_model", json.dumps(text).encode())
+
+
+def test_messages_in_a_language_without_a_model_must_be_kept_each_of_them_and_no_other():
+    assert judge_unread({"a:1", "a:2"}, [unread(1), unread(2)]).ok
+    lost = judge_unread({"a:1", "a:2"}, [unread(1)])
+    assert not lost.ok
+    assert "not kept: a:2" in lost.found
+    more = judge_unread({"a:1"}, [unread(1), unread(3)])
+    assert not more.ok
+    assert "kept, unexpectedly: a:3" in more.found
 
 
 def test_nothing_published_is_no_success():
