@@ -32,13 +32,13 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     dice = random.Random(9)
     with (tmp_path / "messages.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
-        table.writerow(["id", "source", "author", "published_at", "text"])
+        table.writerow(["id", "source", "author", "published_at", "text", "lang"])
         for number in range(MESSAGES):
             at = START + timedelta(minutes=number)
             text = f"Cawdle Marine {' '.join(dice.choices(_WORDS, k=9))} {number}"
-            table.writerow([number, f"wire-{number % 4}", f"a{number % 50}", at.isoformat(), text])
-        table.writerow(["late", "wire-1", "a1", "soon", "Cawdle Marine when?"])
-        table.writerow(["other", "wire-1", "a1", (START + timedelta(hours=2)).isoformat(), "About nobody at all"])
+            table.writerow([number, f"wire-{number % 4}", f"a{number % 50}", at.isoformat(), text, "en"])
+        table.writerow(["late", "wire-1", "a1", "soon", "Cawdle Marine when?", "en"])
+        table.writerow(["other", "wire-1", "a1", (START + timedelta(hours=2)).isoformat(), "About nobody at all", "en"])
     (tmp_path / "companies.csv").write_text("symbol,name\nCWDLM,Cawdle Marine\n", encoding="utf-8")
     (tmp_path / "model").mkdir()
     write_tiny_model(tmp_path / "model")

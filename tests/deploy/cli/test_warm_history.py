@@ -29,12 +29,14 @@ from tests.streams.replay.warming.test_warm import MINUTE, OPTIONS, Source, live
 COMPANIES = ("PLNDR", "TAMAR", "QUOLL")
 
 
-def history(folder: Path, *, share: float = 0.1, entities: Sequence[str] = COMPANIES) -> Path:
-    """Two hours of each company, scored."""
+def history(
+    folder: Path, *, share: float = 0.1, entities: Sequence[str] = COMPANIES, apart: timedelta = MINUTE
+) -> Path:
+    """Messages on each company in turn, scored: two hours of them, or so long as they are apart."""
     path = folder / "history.jsonl"
     lines = []
     for number in range(120):
-        made = mention(number, START + timedelta(minutes=number), share)
+        made = mention(number, START + number * apart, share)
         row = {"id": f"h{number}", "entity": entities[number % len(entities)], "source": made.source, "text": made.text}
         lines.append(json.dumps({**row, "negative": made.negative, "published_at": made.published_at.isoformat()}))
     path.write_text("\n".join(lines))
@@ -78,7 +80,8 @@ def test_a_company_that_the_history_does_not_mention_is_refused_with_those_that_
 
 
 def test_a_history_that_is_one_rise_teaches_nothing_and_says_so(tmp_path: Path) -> None:
-    found = learned(history(tmp_path, share=0.95))
+    # All at once: before there is some evidence of a rise, its first votes are learned like any others.
+    found = learned(history(tmp_path, share=0.95, apart=timedelta(seconds=1)))
     assert found.seeds == ()
     assert found.why_nothing == (
         "the rules hold all of it back (120 mentions of 3 companies): they do not learn from a rise that is still "
@@ -112,7 +115,7 @@ def warm(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
 
 
 def test_the_command_ends_with_1_where_nothing_was_learned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    shown = warm(monkeypatch, str(history(tmp_path, share=0.95)), "--as-scored")
+    shown = warm(monkeypatch, str(history(tmp_path, share=0.95, apart=timedelta(seconds=1))), "--as-scored")
     assert shown.exit_code == 1, shown.output
     assert "Nothing was learned, and nothing was sent: the rules hold all of it back" in shown.stderr
     assert "seed" not in shown.stdout
