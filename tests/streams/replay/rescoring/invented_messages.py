@@ -113,7 +113,7 @@ class PoolHere:
 
     scorer = FakeClassifier()
 
-    def __init__(self, model: Path, *, device: str, max_tokens_per_batch: int, workers: int) -> None:
+    def __init__(self, model: Path, *, settings: Settings, workers: int) -> None:
         self.workers = workers
 
     def __enter__(self) -> PoolHere:
@@ -122,7 +122,7 @@ class PoolHere:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def submit(self, texts: Sequence[str]) -> Future[list[str]]:
+    def submit(self, texts: Sequence[str], languages: Sequence[str]) -> Future[list[str]]:
         future: Future[list[str]] = Future()
         future.set_result(list(texts))
         return future
