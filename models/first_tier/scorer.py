@@ -56,7 +56,8 @@ class TieredScorer:
     Args:
         scorer: the network.
         tier: the linear tier that was made beside it.
-        level: agreement with the network that is kept among what the linear tier answers. Where its counts prove no
+        level: agreement with the network that is kept among what the linear tier answers; None: it answers nothing by
+            itself, only what it is asked for alone. Where its counts prove no
             threshold for that, it answers nothing (`certificate` is None).
         audit_share: share of what the linear tier is sure of that the network answers instead, for comparison; 0.0 does
             without, and then nobody notices.
@@ -71,7 +72,7 @@ class TieredScorer:
         scorer: Scorer,
         tier: LinearTier,
         *,
-        level: float = DEFAULT_LEVEL,
+        level: float | None = DEFAULT_LEVEL,
         audit_share: float = AUDIT_SHARE,
         abstain_below: float | None = None,
     ) -> None:
@@ -79,10 +80,10 @@ class TieredScorer:
             raise ValueError(f"audit_share must lie between 0 and 1, got {audit_share}")
         self._scorer = scorer
         self._tier = tier
-        self._certificate = tier.certificate(level)
+        self._certificate = None if level is None else tier.certificate(level)
         self._audit_share = audit_share
         self._abstain_below = tier.calibration.abstain_below if abstain_below is None else abstain_below
-        self._audit = Audit(level)
+        self._audit = Audit(DEFAULT_LEVEL if level is None else level)
         self._lock = threading.Lock()
         self._texts = self._sure = self._degraded = 0
 
@@ -92,7 +93,7 @@ class TieredScorer:
         scorer: Scorer,
         folder: Path,
         *,
-        level: float = DEFAULT_LEVEL,
+        level: float | None = DEFAULT_LEVEL,
         audit_share: float = AUDIT_SHARE,
         abstain_below: float | None = None,
     ) -> TieredScorer:

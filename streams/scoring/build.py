@@ -6,6 +6,7 @@ the stage differs. No Kafka, no Faust, no torch.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from models.cache import CachedScorer, PredictionCache
@@ -21,6 +22,8 @@ from streams.ingest.entities import Linker, load_watchlist
 from streams.ingest.redact import Redactor
 from streams.scoring.stage import ScoringStage, StageOptions
 from streams.sections import ALL_LANGUAGES
+
+_log = logging.getLogger(__name__)
 
 
 def make_linker(settings: Settings) -> Linker:
@@ -56,10 +59,13 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
         abstain_below=options.abstain_below,
         own_topics=options.own_topics,
     )
-    if options.first_tier and options.own_topics is None and has_tier(place):  # topics need the network's vectors
-        scorer = TieredScorer.load(
-            scorer, place, level=options.first_tier_agreement, abstain_below=options.abstain_below
-        )
+    answers_itself = options.first_tier and options.own_topics is None  # topics need the network's vectors
+    if answers_itself or options.degrade_after_s is not None:
+        if has_tier(place):
+            level = options.first_tier_agreement if answers_itself else None
+            scorer = TieredScorer.load(scorer, place, level=level, abstain_below=options.abstain_below)
+        else:
+            _log.warning("%s has no first tier: nothing is answered before the network, and nothing quickly", place)
     return scorer if cache is None else CachedScorer(scorer, cache)
 
 

@@ -327,16 +327,17 @@ def score_in_languages(
     routes = [Route(scorer, tuple(range(len(texts))))]
     if isinstance(scorer, LanguageRouter):
         routes = scorer.routes(languages)
-    answers: list[Prediction | Exception] = [
-        LookupError(f"no model reads a text in {language!r}") for language in languages
-    ]
+    answers: list[Prediction | Exception | None] = [None] * len(texts)
     for route in routes:
         for quick in (False, True):
             places = [at for at in route.positions if (quickly is not None and quickly[at]) is quick]
             found = score_texts(route.scorer, [texts[at] for at in places], quickly=quick)
             for at, answer in zip(places, found, strict=True):
                 answers[at] = answer
-    return answers
+    return [
+        LookupError(f"no model reads a text in {language!r}") if answer is None else answer
+        for answer, language in zip(answers, languages, strict=True)
+    ]
 
 
 def score_texts(scorer: Scorer, texts: Sequence[str], *, quickly: bool = False) -> list[Prediction | Exception]:
