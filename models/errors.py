@@ -34,6 +34,16 @@ class BackendMissingError(ModelError):
     """What shall compute is unknown or not installed; the message says how to install it."""
 
 
+INSTALL = {
+    "explain": "pip install captum",
+    "onnx": "pip install onnx onnxruntime",
+    "openvino": "pip install nncf openvino",
+}
+"""What brings each optional part. The packages are named, not an extra of Squall: an index may know another project by
+that name.
+"""
+
+
 class LabelsError(ModelError):
     """What a foreign model's labels mean is not clear, or told wrongly; the message shows them and the remedy."""
 

@@ -93,7 +93,7 @@ def score(
     output, a device or a pipe is written to as the rows are scored.
 
     With --explain, each text is shown with its words marked by what they add to the log-odds of "negative": they add
-    up to the score. That needs captum (pip install 'squall[explain]') and up to some seconds per text.
+    up to the score. That needs captum (pip install captum) and up to some seconds per text.
     """
     destination = _destination(file, text, output, json=json, shown=explain)
     configured = settings().classifier

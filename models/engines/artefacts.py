@@ -22,7 +22,7 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from models.errors import BackendMissingError, ModelFilesError
+from models.errors import INSTALL, BackendMissingError, ModelFilesError
 from models.files import Manifest
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def installed(backend: str, distributions: tuple[str, ...]) -> dict[str, str]:
     try:
         return {name: installed_version(name) for name in distributions}
     except PackageNotFoundError as error:
-        raise BackendMissingError(f"{error.name} is not installed: pip install 'squall[{backend}]'") from None
+        raise BackendMissingError(f"{error.name} is not installed: {INSTALL[backend]}") from None
 
 
 def obtain(recipe: Recipe, names: tuple[str, ...], cache: Path, build: Callable[[Path], None]) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """ONNX Runtime on the CPU: float32, or 8-bit integers in the matrix products, in whichever range each text needs.
 
-    pip install 'squall[onnx]'
+    pip install onnx onnxruntime
 
 8 bits, "dynamic": the range of the activations is that of the numbers at hand. In a batch these are everyone's, and a
 text's probabilities were seen to move by 0.3 with its company. So here each row runs alone, without padding, one per
@@ -27,7 +27,7 @@ from models.engines.artefacts import obtain, recipe_for
 from models.engines.base import Outputs, TokenBatch
 from models.engines.graph import IDS, MASK, POOLED, to_onnx
 from models.engines.heads import Heads
-from models.errors import BackendMissingError, ModelFilesError
+from models.errors import INSTALL, BackendMissingError, ModelFilesError
 from models.files import Manifest
 from models.storage import load_network
 from models.tokens import pad
@@ -48,7 +48,7 @@ def import_onnx(name: str = "onnxruntime") -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise BackendMissingError(f"{name} is not installed: pip install 'squall[onnx]' ({error})") from None
+        raise BackendMissingError(f"{name} is not installed: {INSTALL['onnx']} ({error})") from None
 
 
 class OnnxEngine:

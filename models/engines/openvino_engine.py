@@ -1,6 +1,6 @@
 """OpenVINO on the CPU: float32, bfloat16, or 8-bit integers in the matrix products.
 
-    pip install 'squall[openvino]'
+    pip install nncf openvino
 
 8 bits: post-training quantisation with SmoothQuant by NNCF, with fixed ranges for activations. A row's numbers then
 depend on nothing but the row: its pooled vector has the same bits in every batch of its padded length (tested in all
@@ -28,7 +28,7 @@ from models.engines.graph import IDS, MASK, to_openvino
 from models.engines.heads import Heads
 from models.engines.samples import calibration_batches, calibration_digest, calibration_texts
 from models.engines.telemetry import refuse_telemetry
-from models.errors import BackendMissingError, ModelFilesError
+from models.errors import INSTALL, BackendMissingError, ModelFilesError
 from models.files import TOKENIZER, Manifest
 from models.storage import load_network
 from models.tokens import TextTokenizer, pad
@@ -51,7 +51,7 @@ def import_openvino(name: str = "openvino") -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise BackendMissingError(f"{name} is not installed: pip install 'squall[openvino]' ({error})") from None
+        raise BackendMissingError(f"{name} is not installed: {INSTALL['openvino']} ({error})") from None
 
 
 class OpenVinoEngine:

@@ -4,7 +4,7 @@
     explainer.explain("Dunmore Bank plunges")           # one text
     explainer.explain_messages(texts)                   # the messages of an alert
 
-It needs captum (`pip install 'squall[explain]'`), which is imported when an explainer is made.
+It needs captum (`pip install captum`), which is imported when an explainer is made.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from models.errors import BackendMissingError, ExplanationError
+from models.errors import INSTALL, BackendMissingError, ExplanationError
 from models.network import ClassifierNetwork
 
 FIRST_STEPS = 64
@@ -174,5 +174,5 @@ def captum_attr() -> Any:
         return importlib.import_module("captum.attr")  # by name: it comes without types, and with matplotlib
     except ImportError as error:
         raise BackendMissingError(
-            f"explanations need captum, which is not installed ({error}): pip install 'squall[explain]'"
+            f"explanations need captum, which is not installed ({error}): {INSTALL['explain']}"
         ) from None
