@@ -136,6 +136,29 @@ def _has_begun(work: WorkFolder) -> bool:
         return True
 
 
+def run_plan(
+    source: MentionSource,
+    plan: Plan,
+    journal: Journal,
+    *,
+    on_progress: Callable[[RunProgress], None] | None = None,
+    on_bad: OnBad | None = None,
+) -> None:
+    """Run the monitor over a source as a plan says, into a journal; it raises what `run_monitor` does."""
+    run_monitor(
+        source,
+        rules=plan.rules.rules,
+        options=plan.options,
+        journal=journal,
+        names=plan.names,
+        report_from=plan.report_from,
+        report_until=plan.report_until,
+        entity=plan.entity,
+        on_progress=on_progress,
+        on_bad=on_bad,
+    )
+
+
 def _execute(request: Request, settings: Settings, work: WorkFolder, watch: Watch) -> RunResult:
     started, started_s = watch.now(), watch.clock()
     with Journal(work.journal) as journal:
@@ -144,18 +167,7 @@ def _execute(request: Request, settings: Settings, work: WorkFolder, watch: Watc
         before = journal.tally().records
         watch.on_step("replaying", source.total)
         monitor_s = watch.clock()
-        run_monitor(
-            source,
-            rules=plan.rules.rules,
-            options=plan.options,
-            journal=journal,
-            names=plan.names,
-            report_from=plan.report_from,
-            report_until=plan.report_until,
-            entity=plan.entity,
-            on_progress=watch.on_progress,
-            on_bad=watch.on_bad,
-        )
+        run_plan(source, plan, journal, on_progress=watch.on_progress, on_bad=watch.on_bad)
         ended_s = watch.clock()
         records = journal.tally().records - before
         ran = {

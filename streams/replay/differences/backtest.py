@@ -9,11 +9,12 @@ from pathlib import Path
 from streams.deliver.words import plural
 from streams.errors import InputError
 from streams.replay.differences.comparison import Comparison, compare_results
+from streams.replay.execute import run_plan
 from streams.replay.finish import Rescored, finish, summarise
 from streams.replay.journal import Journal
 from streams.replay.plan import Plan
 from streams.replay.results import RunResult, alert_from_line
-from streams.replay.run import RunProgress, run_monitor
+from streams.replay.run import RunProgress
 from streams.replay.sources.source import MentionSource, OnBad, SourceFacts
 from streams.replay.workdir import WorkFolder
 
@@ -126,7 +127,7 @@ def _kept(
     source: MentionSource, plan: Plan, scored: Scored | None, folder: Path, tell: Tell, on_bad: OnBad | None
 ) -> RunResult:
     with WorkFolder(folder, fresh=True, force=True) as place, Journal(place.journal) as journal:
-        _run(source, plan, journal, tell, on_bad)
+        run_plan(source, plan, journal, on_progress=tell, on_bad=on_bad)
         if scored is None:
             return finish(place, journal, plan, source.facts)
         return finish(place, journal, plan, scored.facts, kept=scored.files, rescored=scored.figures)
@@ -139,27 +140,12 @@ def _counted(
     facts = source.facts if scored is None else scored.facts
     folder.mkdir(parents=True)
     with Journal(folder / "journal.sqlite") as journal:
-        _run(source, plan, journal, tell, on_bad)
+        run_plan(source, plan, journal, on_progress=tell, on_bad=on_bad)
         summary = summarise(journal, plan, facts, rescored=None if scored is None else scored.figures)
         alerts = [alert_from_line(line) for line in journal.alert_lines()]
     result = RunResult(folder=folder, summary=summary, alerts=alerts, rules_text=plan.rules.text)
     _require_mentions(result, facts)
     return result
-
-
-def _run(source: MentionSource, plan: Plan, journal: Journal, tell: Tell, on_bad: OnBad | None) -> None:
-    run_monitor(
-        source,
-        rules=plan.rules.rules,
-        options=plan.options,
-        journal=journal,
-        names=plan.names,
-        report_from=plan.report_from,
-        report_until=plan.report_until,
-        entity=plan.entity,
-        on_progress=tell,
-        on_bad=on_bad,
-    )
 
 
 def _require_mentions(result: RunResult, facts: SourceFacts) -> None:

@@ -86,7 +86,7 @@ def test_raw_messages_are_scored_once_for_both_rule_sets(place: Path, monkeypatc
     arguments = ["rules", "backtest", "messages.csv", "--rules", "new.yaml", "--against", "old.yaml"]
     keeping = [*arguments, "--out", "kept", "--workers", "1"]
     with monkeypatch.context() as stopped:
-        stopped.setattr("streams.replay.differences.backtest.run_monitor", _interrupt)
+        stopped.setattr("streams.replay.differences.backtest.run_plan", _interrupt)
         assert CliRunner().invoke(app, keeping).exit_code == 130
     assert not (place / "kept").exists()
     # Stopped after the scoring, the same command goes on from there.
