@@ -66,6 +66,7 @@ class MonitorService:
         self._settings = settings
         self._rules = rules
         self._sender = sender
+        self._fatal = fatal
         self._monitors: dict[int, PartitionMonitor] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal)
@@ -103,9 +104,19 @@ class MonitorService:
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             # What is under way was waited for; the table now changes hands, so the copies in memory are void.
             self._monitors.clear()
+            metrics.WATERMARK.clear()
             self.assigned = assigned_partitions(assigned, topics.mentions)
 
+        async def on_recovered() -> None:
+            # Not at the next record: on a quiet partition nobody would see for how far it was watched.
+            try:
+                for number in sorted(self.assigned or ()):
+                    self._monitor(number)
+            except Exception as error:  # Faust would pass it over
+                self._fatal(error)
+
         app.on_partitions_assigned.connect(cast(Any, on_assigned))
+        table.on_recover(on_recovered)
         return app
 
     def _monitor(self, partition: int) -> PartitionMonitor:
@@ -114,6 +125,7 @@ class MonitorService:
             monitor = PartitionMonitor(partition, self._rules, monitor_options(self._settings), names=self._names)
             monitor.restore(self._table.saved(partition))
             self._monitors[partition] = monitor
+            _show_watermark(partition, monitor)
             log.info("monitoring partition %d of %s", partition, self._settings.topics.mentions)
         return monitor
 
@@ -185,5 +197,9 @@ def _count(number: int, monitor: PartitionMonitor) -> None:
     metrics.SUPPRESSED.inc(counters.suppressed)
     for outcome, count in counters.seeds.items():
         metrics.SEEDS.labels(outcome).inc(count)
+    _show_watermark(number, monitor)
+
+
+def _show_watermark(number: int, monitor: PartitionMonitor) -> None:
     if monitor.watermark_ms is not None:
         metrics.WATERMARK.labels(str(number)).set(monitor.watermark_ms / 1000)

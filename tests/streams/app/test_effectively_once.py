@@ -252,6 +252,9 @@ def test_roles_apart_and_a_second_worker_that_takes_over_change_no_alert(stage: 
         finished(second, settings, stage.last_ms)
         assert scorer.send(signal.SIGTERM) == 0
         assert second.send(signal.SIGTERM) == 0
+    with stage.worker(settings, "third", role="monitor") as third:
+        finished(third, settings, stage.last_ms)  # it reads no record, and yet tells how far it was watched
+        assert third.send(signal.SIGTERM) == 0
     apart = result(settings)
     assert apart.mentions == calm.mentions
     assert apart.alerts == calm.alerts
