@@ -14,6 +14,8 @@ from faust.sensors import Monitor
 from faust.transport.drivers import aiokafka as driver
 from mode.services import Service, WaitResults
 
+from streams.app.steady import SteadyConsumer
+
 
 class LeanWaiting(Service):
     """Delivers a message in the fetcher's own task where nothing has to be waited for.
@@ -70,8 +72,8 @@ def _rest(begun: Coroutine[Any, Any, Any], waited_for: Any) -> Generator[Any, An
             return end.value
 
 
-class LeanConsumer(LeanWaiting, driver.Consumer):
-    """Faust's Kafka consumer with lean waiting."""
+class LeanConsumer(LeanWaiting, SteadyConsumer):
+    """The steady consumer with lean waiting."""
 
 
 class LeanTransport(driver.Transport):

@@ -30,6 +30,9 @@ WAITING = Gauge("squall_waiting_records", "Records that are not done: the lag", 
 ABSORBED = Counter(
     "squall_monitor_records_total", "Mentions absorbed, by outcome: counted, repeated, late", ["outcome"]
 )
+PASSED_OVER = Counter(
+    "squall_monitor_passed_over_total", "Mentions that were gone, or passed over, before the monitor could read them"
+)
 SEEDS = Counter(
     "squall_seeded_baselines_total",
     "Baselines that `squall warm` sent, by outcome: taken, fresher, alert_open, other_rule",

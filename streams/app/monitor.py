@@ -140,6 +140,8 @@ class MonitorService:
     def _absorb_in_thread(self, batch: _Batch, monitors: dict[int, PartitionMonitor]) -> None:
         for event in batch.events:
             message = event.message
+            monitor = monitors[message.partition]
+            self._look_for_a_hole(message.partition, monitor.offset, message.offset)
             try:
                 record = decode_mention(message.value)
             except RecordError as error:
@@ -155,8 +157,9 @@ class MonitorService:
                         refused_by=f"squall {__version__}",
                     )
                 )
+                monitor.skip(message.offset)
                 continue
-            alerts = monitors[message.partition].absorb(record, message.offset)
+            alerts = monitor.absorb(record, message.offset)
             if alerts:
                 batch.alerts += alerts
                 metrics.ALERT_DELAY.observe(max(0.0, time.time() - message.timestamp))
@@ -165,6 +168,20 @@ class MonitorService:
             batch.changes += [(number, key, value) for key, value in changes.entities]
             batch.clocks += [(number, key, value) for key, value in changes.clock]
             _count(number, monitor)
+
+    def _look_for_a_hole(self, partition: int, last: int, offset: int) -> None:
+        """Say so where records were passed over: the offsets of this topic have no holes while it holds them."""
+        missing = offset - last - 1
+        if last >= 0 and missing > 0:
+            metrics.PASSED_OVER.inc(missing)
+            log.error(
+                "%d records of %s[%d] before offset %d were not read: deleted by retention while no monitor ran? "
+                "Alerts may lack them; `squall replay kafka:` says what they would have been",
+                missing,
+                self._settings.topics.mentions,
+                partition,
+                offset,
+            )
 
     async def _save(self, batch: _Batch) -> None:
         """Alerts first, entities second, clocks third, acknowledgement last: see `PartitionMonitor`."""

@@ -16,18 +16,19 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import msgspec
 
 from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
-from streams.monitor.clock import SCHEMA as CLOCK_SCHEMA
-from streams.monitor.clock import ClockState, observe
+from streams.monitor.clock import observe
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
+from streams.monitor.options import MonitorOptions
 from streams.monitor.rules import RuleSet
 from streams.monitor.seeds import Learned, SeedOutcome, decide, lessons, plant
-from streams.monitor.state import EntityState, Vote, decode_state, encode_state
+from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Vote, decode_state, encode_state
 from streams.records import Alert, LogEntry, Mention, Seed
 
 _log = logging.getLogger(__name__)
@@ -44,16 +45,8 @@ _clock_encoder = msgspec.msgpack.Encoder()
 _clock_decoder = msgspec.msgpack.Decoder(ClockState)
 
 
-class MonitorOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the monitor can be told, beside its rules."""
-
-    allowed_lateness_s: int = 120
-    story_horizon_s: int = 86_400
-    author_votes_per_hour: int = 2
-    squall_version: str = "0"
-
-
-class Counters(msgspec.Struct):
+@dataclass
+class Counters:
     """What happened since the monitor was made; for metrics, outside the saved state."""
 
     absorbed: int = 0
@@ -61,7 +54,7 @@ class Counters(msgspec.Struct):
     """Records that had been read before, and message ids that had been counted."""
     late: int = 0
     suppressed: int = 0
-    seeds: dict[SeedOutcome, int] = msgspec.field(default_factory=dict)
+    seeds: dict[SeedOutcome, int] = field(default_factory=dict)
     """What became of the baselines of seeds."""
 
 
@@ -114,6 +107,11 @@ class PartitionMonitor:
         """Event time up to which all bins are closed; None before every message partition was heard of."""
         return self._clock.watermark_ms
 
+    @property
+    def offset(self) -> int:
+        """Highest offset that was absorbed; -1 before the first."""
+        return self._clock.offset
+
     def take_counters(self) -> Counters:
         """Return what was counted since the last call."""
         counters, self.counters = self.counters, Counters()
@@ -144,6 +142,12 @@ class PartitionMonitor:
         if before_ms is not None and watermark_ms // _TIDY_MS > before_ms // _TIDY_MS:
             self._tidy(watermark_ms)
         return alerts
+
+    def skip(self, offset: int) -> None:
+        """Take note of a record of the log that could not be read, so that it counts as seen."""
+        if offset > self._clock.offset:
+            self._clock.offset = offset
+            self._clock_changed = True
 
     def baselines(self) -> Iterator[tuple[str, dict[str, Learned]]]:
         """Yield every entity of which something was learned, with what was learned by rule, in order of name.

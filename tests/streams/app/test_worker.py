@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kafka import KafkaProducer
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import KafkaAdminClient
 
 from streams.config import Settings
 from streams.records import DeadLetter, Mention, Message, Progress, decode_mention, encode
@@ -124,6 +125,33 @@ def test_a_bad_record_among_the_mentions_goes_to_the_dead_letters(
     assert letter.value == b'{"type": "mention", "entity": 7}'
     assert letter.refused_by.startswith("squall ")
     until(lambda: worker.metric("squall_dead_letters_total") == 1, "the dead letter is not counted")
+
+
+def test_records_that_are_gone_before_they_were_read_are_counted_and_bad_ones_are_not(
+    settings_with_topics: Settings, tmp_path: Path
+) -> None:
+    settings = settings_with_topics
+    topic = settings.topics.mentions
+    still = encode(Progress(partition=0, partitions=1, event_time=None, idle=False))
+
+    def publish(values: list[bytes]) -> None:
+        producer = KafkaProducer(**settings.kafka.client_options())
+        for value in values:
+            producer.send(topic, value=value, partition=0)
+        producer.close()
+
+    publish([still] * 9 + [b"no mention"])
+    with WorkerProcess(settings, tmp_path, role="monitor") as worker:
+        until(lambda: worker.metric("squall_monitor_records_total") == 9, "the mentions are not read")
+        assert worker.send(signal.SIGTERM) == 0
+    publish([still] * 20)
+    admin = KafkaAdminClient(**settings.kafka.client_options())
+    admin.delete_records({TopicPartition(topic, 0): 25})  # as retention does
+    admin.close()
+    with WorkerProcess(settings, tmp_path, role="monitor") as worker:
+        until(lambda: worker.metric("squall_monitor_records_total") == 5, "what is left is not read")
+        assert worker.metric("squall_monitor_passed_over_total") == 15
+        assert f"15 records of {topic}[0] before offset 25 were not read" in worker.log.read_text()
 
 
 def test_it_stops_cleanly_and_lets_go_of_its_port(worker: WorkerProcess) -> None:
