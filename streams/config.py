@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams import compiled
 from streams.errors import ConfigError
 from streams.sections import (
     BrokerSettings,
@@ -201,7 +202,7 @@ def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
     known = {variable: key for key, variable, *_ in keys()}
     values: dict[str, Any] = {}
     for variable, text in variables.items():
-        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() == FILE_VARIABLE:
+        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() in (FILE_VARIABLE, compiled.ENVIRONMENT):
             continue
         key = known.get(variable.upper())
         if key is None:

@@ -43,7 +43,7 @@ from deploy.bench.timing import Arrival, Raised, delays, steady_rate
 from streams.config import Settings
 from streams.errors import InputError, SquallError
 from streams.records import Mention, Message, decode_alert, decode_mention
-from streams.replay import read_topic
+from streams.replay.log import read_topic
 
 ALONE = (sys.executable, "-m", "deploy.bench.alone")
 

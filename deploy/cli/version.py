@@ -9,7 +9,7 @@ from importlib.metadata import version as installed
 import typer
 
 from deploy.kafka.runtime import KAFKA_VERSION
-from streams import __version__
+from streams import __version__, compiled
 
 PARTS = ("faust-streaming", "aiokafka", "kafka-python", "torch", "transformers")
 
@@ -22,6 +22,7 @@ def version() -> None:
             lines[part] = installed(part)
         except PackageNotFoundError:
             lines[part] = "not installed"
+    lines["inner loop"] = "compiled" if compiled.will_be_used() else "plain Python; faster after squall compile"
     lines["local broker"] = f"Apache Kafka {KAFKA_VERSION}"
     for name, value in lines.items():
         typer.echo(f"{name:<16} {value}")

@@ -5,8 +5,13 @@ alert transitions; its state can be saved and restored key by key. The Faust age
 call this one object, which is what makes their answers the same.
 """
 
+from streams.compiled import prefer_compiled
+
+prefer_compiled(__name__, __path__)
+
 from streams.monitor.entity import ClosedBin
-from streams.monitor.partition import MonitorOptions, PartitionMonitor
+from streams.monitor.options import MonitorOptions
+from streams.monitor.partition import PartitionMonitor
 from streams.monitor.rules import Rule, RuleSet, default_rules, load_rules
 
 __all__ = ["ClosedBin", "MonitorOptions", "PartitionMonitor", "Rule", "RuleSet", "default_rules", "load_rules"]

@@ -9,33 +9,14 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from streams.monitor.bins import DAY_MS
+from streams.monitor.options import BaselineOptions
+from streams.monitor.state import BaselineState
 
 _WINSOR_EFFECT = 0.3
 _WINSOR_DEVIATIONS = 3.0
 """A bin's mean share counts at most this far above the baseline: by this share, or by this many standard deviations of
 a mean of so many votes, whichever is more. A fixed share alone would cut nearly every bin of a single vote."""
-
-
-class BaselineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the baseline learns."""
-
-    half_life_days: float = 5.0
-    prior_share: float = 0.25
-    prior_votes: float = 40.0
-    """The prior weighs as much as this many votes."""
-    warm_votes: float = 100.0
-    """With fewer discounted votes of its own the baseline is not `warm`, and an alert says so."""
-
-
-class BaselineState(msgspec.Struct):
-    """Discounted votes and their sum of P(negative), as of `at_ms`."""
-
-    votes: float = 0.0
-    negative: float = 0.0
-    at_ms: int = 0
 
 
 def share(state: BaselineState, options: BaselineOptions) -> float:

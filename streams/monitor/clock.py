@@ -8,32 +8,9 @@ are not idle, less the allowed lateness, as in Flink's per-split watermarks. Idl
 
 from __future__ import annotations
 
-import msgspec
-
 from streams.monitor.bins import to_ms
+from streams.monitor.state import ClockState, FeedState
 from streams.records import LogEntry, Mention, Seed
-
-SCHEMA = 1
-
-
-class FeedState(msgspec.Struct):
-    """How far one message partition has come."""
-
-    high_ms: int | None = None
-    """Highest event time seen; None before the first message."""
-    idle: bool = False
-
-
-class ClockState(msgspec.Struct):
-    """Everything the watermark depends on; saved beside the entities' states."""
-
-    partitions: int = 0
-    """How many message partitions there are; 0 until the first Progress says so."""
-    feeds: dict[int, FeedState] = {}
-    watermark_ms: int | None = None
-    offset: int = -1
-    """Last offset of the mentions log that this clock has seen."""
-    schema: int = SCHEMA
 
 
 def observe(state: ClockState, record: LogEntry, *, lateness_ms: int) -> int | None:

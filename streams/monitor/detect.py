@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-import msgspec
-
 from streams.monitor import baseline as baselines
 from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.rules import Rule
 from streams.monitor.run import Tested, Usual, gather
-from streams.monitor.state import RuleState, Run, Vote
+from streams.monitor.state import RuleState, Run
+from streams.monitor.tally import Ballot, Tally
 from streams.monitor.usual import learn_lately, learn_unrest, margin, usual_share
 
 _RECENT_HALF_LIFE_MS = 30 * 60_000
@@ -35,32 +34,6 @@ _HIGHEST_NULL_MEAN = 0.95
 _LONGEST_RUN_MS = 2 * 86_400_000
 """A rise that has not fired within two days is taken for what is usual now. Otherwise a company whose alert can never
 have the support that its rule asks for would keep the baseline of long ago for ever."""
-
-
-class Ballot(msgspec.Struct, frozen=True, gc=False):
-    """A mention of a closed bin with what its story and its author make of it."""
-
-    vote: Vote
-    story: str
-    copy: bool
-    counts: bool
-
-
-class Tally(msgspec.Struct, frozen=True, gc=False):
-    """A closed bin, as every rule reads it."""
-
-    start_ms: int
-    end_ms: int
-    ballots: Sequence[Ballot]
-    """Its mentions in order of (time, id); not empty."""
-    scores: Sequence[float]
-    """P(negative) of its effective votes."""
-    negative: float
-    """Their sum."""
-    weight: float
-    """What they bring to an e-detector before its null mean is taken off, see `e_detector.weighed`."""
-    late: int
-    """Mentions that came too late since the bin before."""
 
 
 def count_votes(start_ms: int, ballots: Sequence[Ballot], *, late: int) -> Tally:

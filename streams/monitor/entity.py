@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import (
-    Ballot,
     Reading,
-    Tally,
     after_end,
     count_votes,
     learn,
@@ -26,6 +24,7 @@ from streams.monitor.lifecycle import advance
 from streams.monitor.rules import Rule, fill
 from streams.monitor.run import build_evidence
 from streams.monitor.state import EntityState, RuleState, Run, Vote
+from streams.monitor.tally import Ballot, Tally
 from streams.records import Alert, AlertState, Evidence
 
 

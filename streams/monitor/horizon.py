@@ -14,15 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import msgspec
 import xxhash
 
 from streams.monitor.bins import HOUR_MS
 from streams.monitor.fingerprint import Fingerprint
+from streams.monitor.memory import HOUR_SCHEMA, HourChunk, decode_hour, encode_hour
 from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
-
-SCHEMA = 1
 
 
 @dataclass(slots=True)
@@ -31,17 +29,6 @@ class _Hour:
 
     ids: set[int] = field(default_factory=set)
     authors: dict[int, int] = field(default_factory=dict)
-
-
-class _Chunk(msgspec.Struct, array_like=True):
-    """An hour as it is saved."""
-
-    schema: int
-    ids: list[int]
-    authors: list[tuple[int, int]]
-    stories: bytes
-    open: list[Vote]
-    """Of the hour's bins that have not closed."""
 
 
 class Place(NamedTuple):
@@ -56,10 +43,6 @@ class Saving(NamedTuple):
 
     written: list[tuple[Place, bytes]]
     deleted: list[Place]
-
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Chunk)
 
 
 class Horizon:
@@ -159,8 +142,10 @@ class Horizon:
         for hour in sorted((self._dirty | story_hours) & self._hours.keys()):
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
-            chunk = _Chunk(SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, []))
-            written.append((self._other_place(hour), _encoder.encode(chunk)))
+            chunk = HourChunk(
+                HOUR_SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, [])
+            )
+            written.append((self._other_place(hour), encode_hour(chunk)))
         deleted = sorted(self._stale)
         self._stories.clean()
         self._dirty.clear()
@@ -204,14 +189,7 @@ class Horizon:
         return votes, lost
 
     def _take_in(self, hour: int, data: bytes) -> list[Vote]:
-        try:
-            chunk = _decoder.decode(data)
-        except msgspec.DecodeError as error:
-            msg = f"hour {hour}: not a saved chunk: {error}"
-            raise ValueError(msg) from error
-        if chunk.schema != SCHEMA:
-            msg = f"hour {hour}: chunk of schema {chunk.schema}, this version reads {SCHEMA}"
-            raise ValueError(msg)
+        chunk = decode_hour(hour, data)
         if chunk.stories:
             self._stories.load_chunk(hour, chunk.stories)
         self._hours[hour] = _Hour(ids=set(chunk.ids), authors=dict(chunk.authors))

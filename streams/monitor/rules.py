@@ -20,8 +20,7 @@ import yaml
 
 from streams.errors import RuleError
 from streams.monitor import e_detector
-from streams.monitor.baseline import BaselineOptions
-from streams.monitor.usual import MarginOptions
+from streams.monitor.options import BaselineOptions, MarginOptions
 from streams.records import Severity
 
 _DURATION = re.compile(r"^(\d+)(m|h|d)$")

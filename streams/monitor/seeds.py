@@ -19,10 +19,8 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import from_ms, to_ms
-from streams.monitor.state import EntityState, RuleState
-from streams.monitor.usual import Lately, Unrest
+from streams.monitor.state import BaselineState, EntityState, Lately, RuleState, Unrest
 from streams.records import Seed, SeededBaseline, SeededUnrest
 
 SeedOutcome = Literal["taken", "fresher", "alert_open", "other_rule"]

@@ -12,15 +12,47 @@ from typing import Literal
 
 import msgspec
 
-from streams.monitor.baseline import BaselineState
-from streams.monitor.usual import Lately, Unrest
 from streams.records import Evidence, Severity
 
 SCHEMA = 2
+CLOCK_SCHEMA = 1
 TOP_STORIES = 8
 """Stories of an alert that are kept with their texts."""
 SET_LIMIT = 512
 """Sources and authors are counted exactly up to this many."""
+
+
+class BaselineState(msgspec.Struct):
+    """Discounted votes and their sum of P(negative), as of `at_ms`."""
+
+    votes: float = 0.0
+    negative: float = 0.0
+    at_ms: int = 0
+
+
+class Lately(msgspec.Struct, array_like=True):
+    """Votes of the last hours and their sum of P(negative), faded to `at_ms`."""
+
+    votes: float = 0.0
+    negative: float = 0.0
+    at_ms: int = 0
+
+
+class Unrest(msgspec.Struct, array_like=True):
+    """How far the share of an hour strays from the usual one: an open block, and the variance from closed ones."""
+
+    votes: float = 0.0
+    """Of the open block, as are the next four."""
+    negative: float = 0.0
+    squares: float = 0.0
+    """Sum of P(negative) squared."""
+    usual: float = 0.0
+    """What was usual when it began."""
+    began_ms: int = 0
+    variance: float = 0.0
+    """Faded sum over closed blocks: squared deviation less what chance explains. May be negative."""
+    blocks: float = 0.0
+    """Their faded number."""
 
 
 class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -153,6 +185,26 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
     rules: dict[str, RuleState] = msgspec.field(default_factory=dict)
     """By rule name."""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would not be written
+
+
+class FeedState(msgspec.Struct):
+    """How far one message partition has come."""
+
+    high_ms: int | None = None
+    """Highest event time seen; None before the first message."""
+    idle: bool = False
+
+
+class ClockState(msgspec.Struct):
+    """Everything the watermark depends on; saved beside the entities' states."""
+
+    partitions: int = 0
+    """How many message partitions there are; 0 until the first Progress says so."""
+    feeds: dict[int, FeedState] = {}
+    watermark_ms: int | None = None
+    offset: int = -1
+    """Last offset of the mentions log that this clock has seen."""
+    schema: int = CLOCK_SCHEMA
 
 
 class _Head(msgspec.Struct):

@@ -10,14 +10,12 @@ chunks goes on exactly as the one that was saved would have. No clock is read: t
 
 from __future__ import annotations
 
-import sys
-from array import array
 from bisect import bisect_right, insort
 from collections import Counter
+from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Final
 
-import msgspec
 import xxhash
 
 from streams.monitor.fingerprint import (
@@ -28,10 +26,9 @@ from streams.monitor.fingerprint import (
     edge_allowed_half_words,
     edits_allowed_half_words,
     fingerprint,
-    index_keys,
 )
+from streams.monitor.memory import Story, decode_stories, encode_stories
 
-CHUNK_VERSION: Final = 1
 HOUR_S: Final = 3600
 _HOUR_MS: Final = 3_600_000
 
@@ -41,7 +38,8 @@ _MAX_POSTINGS: Final = 4096
 """Index entries read for one message; beyond it the commonest pairs of words are left out, the rarest say most."""
 
 
-class Assignment(msgspec.Struct, frozen=True, gc=False):
+@dataclass(slots=True)
+class Assignment:
     """The story of a message."""
 
     story: str
@@ -50,38 +48,6 @@ class Assignment(msgspec.Struct, frozen=True, gc=False):
     """The message repeats an earlier one."""
     first_message_id: str
     """The message that opened the story; the message's own id if it is no copy."""
-
-
-class _Story(msgspec.Struct, frozen=True, order=True, gc=False):
-    """A story is its first message."""
-
-    at_ms: int
-    message_id: str
-    tokens: tuple[int, ...]
-    keys: tuple[int, ...]
-    """What the index finds it by; worked out once, and known when it is to be forgotten."""
-
-
-class _Chunk(msgspec.Struct, array_like=True, frozen=True):
-    """The stories of one hour as saved: column by column, tokens as little-endian 32-bit words."""
-
-    version: int
-    hour: int
-    offsets_ms: list[int]
-    message_ids: list[str]
-    lengths: list[int]
-    tokens: bytes
-
-
-class _ChunkVersion(msgspec.Struct, array_like=True, frozen=True):
-    """The part of a chunk that every version has."""
-
-    version: int
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode_version = msgspec.msgpack.Decoder(_ChunkVersion).decode
-_decode_chunk = msgspec.msgpack.Decoder(_Chunk).decode
 
 
 class StoryIndex:
@@ -104,7 +70,7 @@ class StoryIndex:
             raise ValueError(msg)
         self._horizon_ms = round(horizon_s * 1000)
         self._max_stories = max_stories
-        self._stories: dict[int, _Story] = {}
+        self._stories: dict[int, Story] = {}
         self._next = 0
         self._hours: dict[int, list[tuple[int, str, int]]] = {}  # (at_ms, message_id, number), oldest first
         self._order: list[int] = []  # the hours, ascending
@@ -139,7 +105,7 @@ class StoryIndex:
             held = self._index(keys)
             found = self._closest(tokens, keys, held, at_ms)
             if found is None:
-                self._dirty.add(self._add(_Story(at_ms, message_id, tokens, keys), held))
+                self._dirty.add(self._add(Story(at_ms, message_id, tokens, keys), held))
                 self._evict()
                 return Assignment(_story_id(message_id), False, message_id)
             self._unindex(keys, held)
@@ -166,18 +132,7 @@ class StoryIndex:
         if hour not in self._hours:
             msg = f"hour {hour} holds no stories: ask for one of hours() or dirty_hours()"
             raise ValueError(msg)
-        stories = sorted(self._stories[number] for _, _, number in self._hours[hour])
-        packed = array("I", [token for story in stories for token in story.tokens])
-        return _encode(
-            _Chunk(
-                version=CHUNK_VERSION,
-                hour=hour,
-                offsets_ms=[story.at_ms - hour * _HOUR_MS for story in stories],
-                message_ids=[story.message_id for story in stories],
-                lengths=[len(story.tokens) for story in stories],
-                tokens=_little_endian(packed).tobytes(),
-            )
-        )
+        return encode_stories(hour, [self._stories[number] for _, _, number in self._hours[hour]])
 
     def load_chunk(self, hour: int, data: bytes) -> None:
         """Take back what `chunk` gave; hours may come in any order.
@@ -188,7 +143,7 @@ class StoryIndex:
         if hour in self._hours:
             msg = f"hour {hour} is held already: load chunks into a new StoryIndex"
             raise ValueError(msg)
-        stories = _decode_stories(hour, data)
+        stories = decode_stories(hour, data)
         self._begin(hour)
         for story in stories:
             self._add(story, self._index(story.keys))
@@ -211,7 +166,7 @@ class StoryIndex:
             self._dirty.discard(hour)
         return gone
 
-    def _same(self, tokens: tuple[int, ...], at_ms: int) -> _Story | None:
+    def _same(self, tokens: tuple[int, ...], at_ms: int) -> Story | None:
         """The latest story of the very same words, if it lies within the horizon."""
         number = self._exact.get(tokens)
         if number is None:
@@ -221,21 +176,21 @@ class StoryIndex:
 
     def _closest(
         self, tokens: tuple[int, ...], keys: tuple[int, ...], held: list[int | list[int]], at_ms: int
-    ) -> _Story | None:
+    ) -> Story | None:
         """The closest story within the horizon; of equally close ones the earliest, then the smallest id."""
-        closest: tuple[int, _Story] | None = None
+        closest: tuple[int, Story] | None = None
         for story in self._candidates(tokens, keys, held, at_ms):
             distance = difference(story.tokens, tokens)
             if distance is not None and (closest is None or (distance, story) < closest):
                 closest = (distance, story)
         return closest[1] if closest is not None else None
 
-    def _is_open(self, story: _Story, at_ms: int) -> bool:
+    def _is_open(self, story: Story, at_ms: int) -> bool:
         return 0 <= at_ms - story.at_ms <= self._horizon_ms
 
     def _candidates(
         self, tokens: tuple[int, ...], keys: tuple[int, ...], held: list[int | list[int]], at_ms: int
-    ) -> list[_Story]:
+    ) -> list[Story]:
         """Stories that share enough pairs of words to be worth a comparison, at most `_MAX_VERIFIED`."""
         own = self._next
         repeated = len(tokens) - 1 - len(keys) if len(keys) < MAX_KEYS else 0
@@ -269,7 +224,7 @@ class StoryIndex:
             if found == self._next:
                 del self._postings[key]
 
-    def _add(self, story: _Story, held: list[int | list[int]]) -> int:
+    def _add(self, story: Story, held: list[int | list[int]]) -> int:
         """Hold a story for which `_index` returned `held`, and return its hour."""
         number, self._next = self._next, self._next + 1
         self._stories[number] = story
@@ -338,40 +293,6 @@ def _rarest(postings: list[list[int]]) -> list[list[int]]:
 
 def _story_id(message_id: str) -> str:
     return xxhash.xxh3_64_hexdigest(message_id.encode())
-
-
-def _little_endian(words: array[int]) -> array[int]:
-    """The same words in little-endian order, whatever the machine's own."""
-    if sys.byteorder == "big":
-        words.byteswap()
-    return words
-
-
-def _decode_stories(hour: int, data: bytes) -> list[_Story]:
-    """The stories of a saved chunk; raises ValueError."""
-    try:
-        version = _decode_version(data).version
-        if version != CHUNK_VERSION:
-            msg = f"version {version}, but this Squall reads version {CHUNK_VERSION}: use the one that wrote it"
-            raise ValueError(msg)
-        chunk = _decode_chunk(data)
-        packed = array("I")
-        packed.frombytes(chunk.tokens)
-    except (msgspec.MsgspecError, ValueError) as error:
-        msg = f"story chunk of hour {hour} cannot be read: {error}"
-        raise ValueError(msg) from error
-    columns = {len(chunk.offsets_ms), len(chunk.message_ids), len(chunk.lengths)}
-    whole = len(columns) == 1 and sum(chunk.lengths) == len(packed) and min(chunk.lengths, default=1) > 0
-    if chunk.hour != hour or not whole or not all(0 <= offset < _HOUR_MS for offset in chunk.offsets_ms):
-        msg = f"story chunk of hour {hour} is damaged: it says hour {chunk.hour}, {len(packed)} tokens"
-        raise ValueError(msg)
-    tokens = _little_endian(packed).tolist()
-    stories, start = [], 0
-    for offset_ms, message_id, length in zip(chunk.offsets_ms, chunk.message_ids, chunk.lengths, strict=True):
-        words = tuple(tokens[start : start + length])
-        stories.append(_Story(hour * _HOUR_MS + offset_ms, message_id, words, index_keys(words)))
-        start += length
-    return stories
 
 
 def _shared_keys(tokens: int) -> int:

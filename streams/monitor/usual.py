@@ -23,11 +23,10 @@ Both are known before the bin that they are held against, which is all that the 
 from __future__ import annotations
 
 import math
-from typing import Annotated
-
-import msgspec
 
 from streams.monitor.bins import BIN_MS, HOUR_MS
+from streams.monitor.options import MarginOptions
+from streams.monitor.state import Lately, Unrest
 
 RECENT_HALF_LIFE_H = 6.0
 RECENT_PRIOR_VOTES = 60.0
@@ -41,41 +40,6 @@ _PRIOR_BLOCKS = 20.0
 _BLOCK_KEEP = 0.5 ** (1 / 80)
 """Blocks fade with a half-life of 80 blocks."""
 _HALF_LIFE_MS = RECENT_HALF_LIFE_H * HOUR_MS
-
-_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-
-
-class MarginOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A margin of the company's own: so many deviations of an hour's share, within bounds."""
-
-    floor: _Share = 0.02
-    ceiling: _Share = 0.15
-    deviations: Annotated[float, msgspec.Meta(ge=0)] = 1.75
-
-
-class Lately(msgspec.Struct, array_like=True):
-    """Votes of the last hours and their sum of P(negative), faded to `at_ms`."""
-
-    votes: float = 0.0
-    negative: float = 0.0
-    at_ms: int = 0
-
-
-class Unrest(msgspec.Struct, array_like=True):
-    """How far the share of an hour strays from the usual one: an open block, and the variance from closed ones."""
-
-    votes: float = 0.0
-    """Of the open block, as are the next four."""
-    negative: float = 0.0
-    squares: float = 0.0
-    """Sum of P(negative) squared."""
-    usual: float = 0.0
-    """What was usual when it began."""
-    began_ms: int = 0
-    variance: float = 0.0
-    """Faded sum over closed blocks: squared deviation less what chance explains. May be negative."""
-    blocks: float = 0.0
-    """Their faded number."""
 
 
 def usual_share(lately: Lately, level: float) -> float:

@@ -4,17 +4,16 @@ A monitor's state is a function of its partition of the log and of nothing else,
 Faust and no consumer group, and its alerts are the same bytes.
 """
 
+from streams.compiled import prefer_compiled
+
+prefer_compiled(__name__, __path__)
+
 from streams.replay.compare import Difference, compare_alerts
 from streams.replay.core import LogRecord, replay_partition
-from streams.replay.log import read_alerts, read_topic
-from streams.replay.sources.partitioner import partition_of
 
 __all__ = [
     "Difference",
     "LogRecord",
     "compare_alerts",
-    "partition_of",
-    "read_alerts",
-    "read_topic",
     "replay_partition",
 ]

@@ -22,7 +22,6 @@ from streams.replay.results import DEAD_LETTERS, RunResult
 from streams.replay.run import RunProgress, run_monitor
 from streams.replay.sources.open_source import open_mentions, open_messages
 from streams.replay.sources.options import FileOptions, Window
-from streams.replay.sources.partitioner import partition_of
 from streams.replay.sources.source import BadRecord, MentionSource, MessageSource, Numbered, OnBad, SourceFacts
 from streams.replay.workdir import WorkFolder
 
@@ -294,6 +293,8 @@ def of_entity(source: MentionSource, request: Request) -> MentionSource:
     if request.entity is None or not whole or len(source.partitions) < 2:
         return source
     partitions = sorted(source.partitions)
+    from streams.replay.sources.partitioner import partition_of  # Kafka's, and of no use to files
+
     return _OnePartition(source, partitions[partition_of(request.entity, len(partitions))])
 
 

@@ -20,6 +20,7 @@ from streams.errors import InputError
 from streams.monitor.bins import from_ms
 from streams.records import Severity, alert, encode, mention
 from streams.replay import results
+from streams.replay.hours import TimelineRow
 from streams.replay.journal import Fired, Journal, Tally
 from streams.replay.plan import Plan
 from streams.replay.results import (
@@ -33,7 +34,6 @@ from streams.replay.results import (
     load_run,
 )
 from streams.replay.sources.source import SourceFacts
-from streams.replay.timeline import TimelineRow
 from streams.replay.workdir import WorkFolder
 
 MOST_COMPANIES = 20

@@ -18,9 +18,9 @@ import msgspec
 from streams.errors import ReplayError
 from streams.monitor.bins import to_ms
 from streams.records import Alert, Severity
+from streams.replay.hours import TimelineRow
 from streams.replay.results import alert_line
 from streams.replay.sources.source import SourceFacts
-from streams.replay.timeline import TimelineRow
 
 FORMAT = 2
 """Version of the file's shape."""

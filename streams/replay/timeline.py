@@ -5,51 +5,12 @@ Only hours that may still grow are kept; those that have ended are handed over.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import msgspec
-
 from streams.monitor import ClosedBin, Rule, RuleSet
 from streams.monitor import baseline as baselines
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import BIN_MS, HOUR_MS
-from streams.monitor.usual import Lately, Unrest, margin, usual_share, usual_votes
-
-_encoder = msgspec.msgpack.Encoder()
-
-
-class TimelineRow(NamedTuple):
-    """An hour that has ended; see `streams.replay.results.TimelinePoint`."""
-
-    entity: str
-    at_ms: int
-    mentions: int
-    votes: int
-    negative: float
-    baseline: float | None
-    low: float | None
-    high: float | None
-    margin: float | None
-
-
-class _Hour(msgspec.Struct, array_like=True):
-    """An hour that may still grow."""
-
-    at_ms: int
-    mentions: int = 0
-    votes: int = 0
-    negative: float = 0.0
-    usual_votes: float | None = None
-    """Of the baseline as of the hour's last bin; None if its rule had none."""
-    usual_negative: float = 0.0
-    recent_votes: float = 0.0
-    recent_negative: float = 0.0
-    unrest: float = 0.0
-    unrest_blocks: float = 0.0
-    """Of what a spike rule has learned beside its baseline; see `streams.monitor.usual`."""
-
-
-_decoder = msgspec.msgpack.Decoder(dict[str, _Hour])
+from streams.monitor.state import BaselineState, Lately, Unrest
+from streams.monitor.usual import margin, usual_share, usual_votes
+from streams.replay.hours import Hour, TimelineRow, decode_hours, encode_hours
 
 
 class Timeline:
@@ -66,8 +27,8 @@ class Timeline:
         self._rule_name = self._rule.alert
         self._since_ms = since_ms
         self._until_ms = until_ms
-        self._open: dict[str, _Hour] = {}
-        self._ended: list[tuple[str, _Hour]] = []
+        self._open: dict[str, Hour] = {}
+        self._ended: list[tuple[str, Hour]] = []
 
     def add(self, closed: ClosedBin) -> None:
         """Take a bin; an entity's bins come in the order of time."""
@@ -82,7 +43,7 @@ class Timeline:
         if hour is None or hour.at_ms != at_ms:
             if hour is not None:
                 self._ended.append((entity, hour))
-            hour = self._open[entity] = _Hour(at_ms)
+            hour = self._open[entity] = Hour(at_ms)
         hour.mentions += closed.mentions
         hour.votes += closed.votes
         hour.negative += closed.negative
@@ -110,13 +71,13 @@ class Timeline:
 
     def dump(self) -> bytes:
         """Return the hours that may still grow, for `load`; call it after `ended`."""
-        return _encoder.encode(self._open)
+        return encode_hours(self._open)
 
     def load(self, data: bytes) -> None:
         """Take in what `dump` returned."""
-        self._open = _decoder.decode(data)
+        self._open = decode_hours(data)
 
-    def _row(self, entity: str, hour: _Hour) -> TimelineRow:
+    def _row(self, entity: str, hour: Hour) -> TimelineRow:
         usual = low = high = above = None
         if hour.usual_votes is not None:
             options = self._rule.baseline

@@ -7,8 +7,8 @@ from typing import get_args
 
 from streams.deliver.words import percent, plural, span
 from streams.monitor import Rule
+from streams.monitor.options import MarginOptions
 from streams.monitor.rules import SUPPORTING_VOICES, MinSupport, duration_ms
-from streams.monitor.usual import MarginOptions
 from streams.records import Severity
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)

@@ -63,6 +63,10 @@ class _Clock:
     """The files bring their own Progress."""
     tally: Tally = field(default_factory=Tally)
 
+    def met(self, partition: int) -> None:
+        if partition >= self.partitions:
+            self.partitions = partition + 1
+
     def reached(self, at: datetime) -> None:
         if self.high is None or at > self.high:
             self.high = at
@@ -168,8 +172,8 @@ class MentionFiles:
                 at = record.published_at
                 tally.good(at)
                 if clock.own:
-                    clock.partitions = max(clock.partitions, record.origin.partition + 1)
-                    kept = self._of_log(record)
+                    clock.met(record.origin.partition)
+                    kept = record if everything else self._of_log(record)
                     if kept is None:
                         continue
                     if kept is record:

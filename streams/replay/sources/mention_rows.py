@@ -129,7 +129,7 @@ class MentionRows:
         """
         if self._columns:
             return None
-        if is_log_record(line):
+        if line.startswith(_RECORD_START):
             try:
                 return decode_mention(line)
             except RecordError:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from streams.config import Settings
 from streams.deliver.words import plural
-from streams.replay.sources.kafka_source import KafkaMentions, KafkaMessages
 from streams.replay.sources.mention_files import MentionFiles
 from streams.replay.sources.message_files import MessageFiles
 from streams.replay.sources.options import FileOptions, Window
@@ -43,6 +42,8 @@ def open_messages(
     spec = _named(texts)
     if isinstance(spec, FileSpec):
         return MessageFiles(spec, settings, options=options or FileOptions(), window=window or Window())
+    from streams.replay.sources.kafka_source import KafkaMessages  # files need no client
+
     return KafkaMessages(spec, settings, window=window or Window(), resume=resume)
 
 
@@ -79,6 +80,8 @@ def open_mentions(
             window=window or Window(),
             trust_stories=trust_stories,
         )
+    from streams.replay.sources.kafka_source import KafkaMentions
+
     return KafkaMentions(spec, settings, window=window or Window(), resume=resume)
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.monitor.baseline import BaselineOptions, BaselineState, interval, is_warm, share, update, winsorised
+from streams.monitor.baseline import interval, is_warm, share, update, winsorised
 from streams.monitor.bins import DAY_MS
+from streams.monitor.options import BaselineOptions
+from streams.monitor.state import BaselineState
 
 OPTIONS = BaselineOptions(half_life_days=5, prior_share=0.25, prior_votes=40, warm_votes=100)
 DAY_ONE = 20_000 * DAY_MS

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.monitor.bins import bin_end, bin_start, from_ms, to_ms
-from streams.monitor.clock import ClockState, observe
+from streams.monitor.clock import observe
+from streams.monitor.state import ClockState
 from streams.records import Mention, Progress
 from tests.streams.monitor.invented import START, mention
 

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from streams.monitor import PartitionMonitor
-from streams.monitor.baseline import BaselineState
 from streams.monitor.bins import from_ms, to_ms
 from streams.monitor.rules import parse_rules
 from streams.monitor.seeds import as_seeded, judge
-from streams.monitor.state import RuleState, decode_state
-from streams.monitor.usual import Lately, Unrest, usual_share
+from streams.monitor.state import BaselineState, Lately, RuleState, Unrest, decode_state
+from streams.monitor.usual import usual_share
 from streams.records import Alert, Mention, Seed, SeededBaseline, decode_mention, encode
 from tests.streams.monitor.invented import (
     EAGER,

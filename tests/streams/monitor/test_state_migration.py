@@ -17,8 +17,7 @@ import pytest
 
 from streams.monitor.bins import to_ms
 from streams.monitor.partition import PartitionMonitor
-from streams.monitor.state import SCHEMA, EntityState, RuleState, decode_state, encode_state
-from streams.monitor.usual import Lately, Unrest
+from streams.monitor.state import SCHEMA, EntityState, Lately, RuleState, Unrest, decode_state, encode_state
 from streams.records import Alert
 from tests.streams.monitor.invented import START, Record, eager_rules, ended, heard, mention, monitor
 

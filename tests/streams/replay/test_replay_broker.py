@@ -12,8 +12,9 @@ from streams.config import Settings
 from streams.errors import BrokerError, TopicError
 from streams.monitor import PartitionMonitor, default_rules
 from streams.records import Alert, Mention, encode
-from streams.replay import partition_of, read_alerts
+from streams.replay.log import read_alerts
 from streams.replay.results import alert_from_line, load_run
+from streams.replay.sources.partitioner import partition_of
 from tests.streams.replay.replay_log import BAD, story
 
 pytestmark = pytest.mark.broker

@@ -5,7 +5,8 @@ import pytest
 
 from streams.monitor import MonitorOptions, PartitionMonitor, default_rules
 from streams.records import Alert, encode
-from streams.replay import LogRecord, compare_alerts, partition_of, replay_partition
+from streams.replay import LogRecord, compare_alerts, replay_partition
+from streams.replay.sources.partitioner import partition_of
 from tests.streams.replay.replay_log import BAD, QUIET, SURGE, story
 
 OPTIONS = MonitorOptions(squall_version="test")

@@ -11,10 +11,10 @@ import pytest
 
 from streams.errors import ReplayError, RuleError
 from streams.monitor import MonitorOptions
+from streams.replay.hours import TimelineRow
 from streams.replay.journal import Journal, Position, Tally
 from streams.replay.plan import Plan, read_rules
 from streams.replay.sources.source import SourceFacts
-from streams.replay.timeline import TimelineRow
 
 FACTS = SourceFacts("files", "a.csv", ({"name": "a.csv", "bytes": 3},), "0123456789abcdef")
 PLAN = Plan(rules=read_rules(None), options=MonitorOptions())

@@ -14,8 +14,9 @@ from streams.errors import InputError
 from streams.monitor import MonitorOptions, PartitionMonitor, default_rules
 from streams.records import Alert, decode_alert, encode
 from streams.replay.finish import write_timeline
+from streams.replay.hours import TimelineRow
 from streams.replay.results import alert_from_line, alert_line, load_run, read_timeline
-from streams.replay.timeline import Timeline, TimelineRow, shown_rule
+from streams.replay.timeline import Timeline, shown_rule
 from tests.streams.replay.replay_source import one_partition
 
 

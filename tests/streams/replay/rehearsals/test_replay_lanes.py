@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from streams.errors import InputError
 from streams.monitor import MonitorOptions, PartitionMonitor, default_rules
 from streams.records import Alert, LogEntry, Mention, Progress, Seed, encode
-from streams.replay import partition_of
 from streams.replay.rehearsals.lanes import Due, keep_apart, spread
+from streams.replay.sources.partitioner import partition_of
 from tests.streams.replay.replay_log import START, story
 from tests.streams.replay.replay_source import LATENESS, closing, one_partition
 

@@ -20,11 +20,12 @@ from deploy.cli import topics as topics_command
 from streams.config import Settings
 from streams.errors import BrokerError, InputError, TopicError
 from streams.records import FEED_MARK_KEY, Alert, Mention, Progress, decode_mention, decode_message, encode
-from streams.replay import partition_of, read_alerts
+from streams.replay.log import read_alerts
 from streams.replay.rehearsals.rehearsal import rehearsal_design, rehearsal_settings, rehearsal_topics, remove_topics
 from streams.replay.rehearsals.to_kafka import Play, PlayWatch, play_to_kafka
 from streams.replay.results import load_run
 from streams.replay.sources.options import Window
+from streams.replay.sources.partitioner import partition_of
 from streams.replay.sources.source import BadRecord
 from streams.topics import admin_client, create_topics, design
 from tests.streams.app.harness import WorkerProcess, end_of, records_of, until

@@ -19,7 +19,8 @@ from models.testing import FakeClassifier
 from streams.config import Settings
 from streams.errors import InputError, ReplayError
 from streams.ingest.language import LanguageDetector
-from streams.monitor.clock import ClockState, observe
+from streams.monitor.clock import observe
+from streams.monitor.state import ClockState
 from streams.records import Mention, Progress, decode_mention
 from streams.replay.rescoring import rescore as module
 from streams.replay.rescoring.rescore import RescoreProgress, rescore

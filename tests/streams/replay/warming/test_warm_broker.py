@@ -23,7 +23,7 @@ from streams.monitor.baseline import share
 from streams.monitor.seeds import from_seeded
 from streams.monitor.usual import usual_share
 from streams.records import Alert, Mention, Seed, decode_alert, decode_mention, encode
-from streams.replay import partition_of
+from streams.replay.sources.partitioner import partition_of
 from streams.replay.warming.warm import read_live
 from tests.streams.app.harness import WorkerProcess, end_of, records_of, until
 from tests.streams.monitor.invented import START, ended, heard, mention

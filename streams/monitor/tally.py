@@ -1,0 +1,36 @@
+"""A closed bin, as every rule reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.monitor.state import Vote
+
+
+@dataclass(slots=True)
+class Ballot:
+    """A mention of a closed bin with what its story and its author make of it."""
+
+    vote: Vote
+    story: str
+    copy: bool
+    counts: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """A closed bin, as every rule reads it."""
+
+    start_ms: int
+    end_ms: int
+    ballots: Sequence[Ballot]
+    """Its mentions in order of (time, id); not empty."""
+    scores: Sequence[float]
+    """P(negative) of its effective votes."""
+    negative: float
+    """Their sum."""
+    weight: float
+    """What they bring to an e-detector before its null mean is taken off, see `e_detector.weighed`."""
+    late: int
+    """Mentions that came too late since the bin before."""
