@@ -31,23 +31,32 @@ def compile_modules() -> Path:
     A build appears under its name when it is whole, and those of other sources are removed.
 
     Raises:
-        CompileError: mypyc, a C compiler or Python's headers are missing, or the compiler fails.
+        CompileError: mypyc, a C compiler or Python's headers are missing, the compiler fails, or the folder of the
+            environment cannot be written to.
     """
     target = compiled.folder()
     if not target.is_dir():
         _require_tools()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as scratch:
-            built = _build(Path(scratch))
-            try:
-                built.rename(target)
-            except OSError:
-                if not target.is_dir():  # another process was faster: its build is the same
-                    raise
+        try:
+            _build_into(target)
+        except OSError as error:
+            msg = f"cannot write to {target.parent}: {error.strerror or error}. Compile as who installed Squall"
+            raise CompileError(msg) from error
     for other in target.parent.iterdir():
         if other.name != target.name and not other.name.startswith("."):
             shutil.rmtree(other, ignore_errors=True)
     return target
+
+
+def _build_into(target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as scratch:
+        built = _build(Path(scratch))
+        try:
+            built.rename(target)
+        except OSError:
+            if not target.is_dir():  # another process was faster: its build is the same
+                raise
 
 
 def _require_tools() -> None:

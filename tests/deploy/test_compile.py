@@ -145,6 +145,13 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(own_home: Path, monkeypa
     assert list(own_home.iterdir()) == []
 
 
+def test_an_environment_that_is_not_ones_own_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "builds").write_text("a file where the folder should be")
+    monkeypatch.setattr(compiled, "home", lambda: tmp_path / "builds")
+    with pytest.raises(CompileError, match=r"cannot write to .*builds: .*Compile as who installed Squall"):
+        compile_modules()
+
+
 def test_a_new_build_takes_the_place_of_the_old_ones(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = own_home / "0123456789abcdef"
     old.mkdir(parents=True)
