@@ -12,6 +12,7 @@ prefer_compiled(__name__, __path__)
 from streams.monitor.entity import ClosedBin
 from streams.monitor.options import MonitorOptions
 from streams.monitor.partition import PartitionMonitor
-from streams.monitor.rules import Rule, RuleSet, default_rules, load_rules
+from streams.monitor.rule_files import default_rules, load_rules
+from streams.monitor.rules import Rule, RuleSet
 
 __all__ = ["ClosedBin", "MonitorOptions", "PartitionMonitor", "Rule", "RuleSet", "default_rules", "load_rules"]

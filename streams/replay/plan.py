@@ -14,7 +14,7 @@ import msgspec
 
 from streams.errors import RuleError
 from streams.monitor import MonitorOptions, RuleSet
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.replay.results import FORMAT
 from streams.replay.sources.source import SourceFacts
 

@@ -12,7 +12,7 @@ import msgspec
 
 from streams.errors import InputError, RuleError
 from streams.monitor import RuleSet
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.replay.differences.difference import RunDifference, compare_runs
 from streams.replay.differences.episodes import Episode, PerDay, episodes, per_day
 from streams.replay.results import RunResult, Summary, load_run

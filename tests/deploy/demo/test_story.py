@@ -15,7 +15,7 @@ from streams.ingest.decode import Decoder
 from streams.ingest.entities.linker import Linker
 from streams.ingest.entities.table import load_table, sp500
 from streams.monitor.partition import PartitionMonitor
-from streams.monitor.rules import default_rules
+from streams.monitor.rule_files import default_rules
 from streams.monitor.stories import StoryIndex
 from streams.records import Mention, Message, ModelVersion, Origin, Progress, decode_message, encode
 

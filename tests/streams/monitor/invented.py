@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, Mention, ModelVersion, Origin, Progress
 
 START = datetime(2026, 3, 16, 6, 0, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 
 from streams.monitor import RuleSet
 from streams.monitor.e_detector import term
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.monitor.run import _in_words
 from streams.monitor.state import TOP_STORIES
 from streams.records import Alert, Mention

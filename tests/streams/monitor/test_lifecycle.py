@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from streams.monitor.lifecycle import Condition, advance, alert_id, outranks, severity_of
-from streams.monitor.rules import Rule, parse_rules
+from streams.monitor.rule_files import parse_rules
+from streams.monitor.rules import Rule
 from streams.monitor.state import Life
 from streams.records import AlertState, Severity
 

@@ -11,7 +11,8 @@ import yaml
 
 from streams.errors import RuleError
 from streams.monitor import default_rules, load_rules
-from streams.monitor.rules import Rule, duration_ms, fill, parse_rules
+from streams.monitor.rule_files import parse_rules
+from streams.monitor.rules import Rule, duration_ms, fill
 
 SPIKE: dict[str, Any] = {"alert": "Surge", "type": "spike", "fire": {"arl": "30d"}}
 HIGH: dict[str, Any] = {"alert": "High", "type": "threshold", "fire": {"gte": 0.7}, "resolve": {"lt": 0.5}}
@@ -67,7 +68,7 @@ def test_durations_are_whole_minutes_hours_and_days(text: str, ms: int) -> None:
 def test_other_durations_are_refused(text: str) -> None:
     with pytest.raises(RuleError, match="is no duration: write a whole number and m, h or d"):
         duration_ms(text)
-    assert "desk.yaml: rule 1 (Surge)" in refused({**SPIKE, "for": text})
+    assert ": rule 1 (Surge): for: Expected" in refused({**SPIKE, "for": text})
 
 
 @pytest.mark.parametrize(
@@ -127,30 +128,30 @@ def test_a_file_that_holds_no_rules_says_what_is_expected(text: str, words: str)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"alert": "two words"}, "$.alert"),
-        ({"type": "wobble"}, "$.type"),
-        ({"signal": "volume"}, "$.signal"),
-        ({"margin": 1.2}, "$.margin"),
-        ({"margin": -0.1}, "$.margin"),
-        ({"margin": "much"}, "$.margin"),
-        ({"margin": {"floor": 1.1}}, "$.margin"),
-        ({"margin": {"deviations": -1}}, "$.margin"),
+        ({"alert": "two words"}, "alert: Expected `str` matching"),
+        ({"type": "wobble"}, "type: Invalid enum value 'wobble'"),
+        ({"signal": "volume"}, "signal: Invalid enum value 'volume'"),
+        ({"margin": 1.2}, "margin: Expected"),
+        ({"margin": -0.1}, "margin: Expected"),
+        ({"margin": "much"}, "margin: Expected"),
+        ({"margin": {"floor": 1.1}}, "margin.floor: Expected"),
+        ({"margin": {"deviations": -1}}, "margin.deviations: Expected"),
         ({"margin": {"floor": 0.2}}, "margin.floor 0.2 is above margin.ceiling 0.15"),
-        ({"min_support": {"voices": "two"}}, "$.min_support.voices"),
-        ({"effect_min": 2}, "$.effect_min"),
+        ({"min_support": {"voices": "two"}}, "min_support.voices: Expected"),
+        ({"effect_min": 2}, "effect_min: Expected"),
         ({"fire": {"gte": 0.5}}, "needs fire: {arl: ...}"),
         ({"fire": {"arl": "30d", "gte": 0.5}}, "and nothing else in it"),
         ({"fire": {"arl": "0m"}}, "fire.arl must be at least 1m"),
         ({"pending": {"arl": "0h"}}, "pending.arl must be at least 1m"),
-        ({"fire": None}, "$.fire"),
+        ({"fire": None}, "fire: Expected"),
         ({"severity": {}}, "severity needs at least one step"),
         ({"severity": {"loud": {}}}, "severity"),
-        ({"cooldown": {"unless": "friday"}}, "$.cooldown.unless"),
+        ({"cooldown": {"unless": "friday"}}, "cooldown.unless: Invalid enum value 'friday'"),
         ({"baseline": {"prior_share": 0}}, "0 < prior_share < 1"),
         ({"baseline": {"prior_votes": 0}}, "prior_votes > 0"),
         ({"baseline": {"half_life_days": -1}}, "half_life_days > 0"),
         ({"annotations": {"summary": "{entty} is down"}}, "annotation has unknown {entty}"),
-        ({"labels": {"team": 5}}, "$.labels"),
+        ({"labels": {"team": 5}}, "labels.*: Expected"),
         ({"labels": {"entity": "ALL"}}, "the label 'entity' is set by Squall"),
         ({"labels": {"alertname": "X"}}, "the label 'alertname' is set by Squall"),
     ],
@@ -163,7 +164,7 @@ def test_a_value_that_makes_no_sense_is_refused_with_the_rules_name(changes: dic
     ("changes", "words"),
     [
         ({"fire": {"arl": "30d"}}, "needs fire: {gte: ...}"),
-        ({"fire": {"gte": 1.5}}, "$.fire.gte"),
+        ({"fire": {"gte": 1.5}}, "fire.gte: Expected"),
         ({"window": "0m"}, "window must be at least 1m"),
         ({"resolve": {"lt": 0.8}}, "resolve.lt 0.8 is above fire.gte 0.7"),
     ],
@@ -173,7 +174,56 @@ def test_a_threshold_has_bounds_of_its_own(changes: dict[str, Any], words: str) 
 
 
 def test_two_rules_may_not_bear_one_name() -> None:
-    assert "every rule a name of its own" in refusal(yaml.safe_dump({"rules": [SPIKE, SPIKE]}))
+    assert "rule 2 (Surge): another rule has this name" in refusal(yaml.safe_dump({"rules": [SPIKE, SPIKE]}))
+
+
+DESK = """\
+# a desk's file
+rules:
+  - alert: Surge
+    type: spike
+    fire: {arl: 30d}
+    min_support: {stories: 4, voice: 2}
+  - alert: High
+    type: threshold
+    fire:
+      gte: 0.7
+    severity:
+      info: {effect: 2}
+    annotations:
+      summary: "{entity} is {loud}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "6:31: rule 1 (Surge): unknown key 'min_support.voice'; did you mean 'min_support.voices'?"),
+        ({"voice": "voices"}, "11:5: rule 2 (High): severity.*.effect: Expected `float` <= 1.0"),
+        ({"voice": "voices", "effect: 2": "effect: 0.2"}, "14:7: rule 2 (High): annotation has unknown {loud}"),
+        (
+            {"voice": "voices", "gte: 0.7": "gte: much"},
+            "10:7: rule 2 (High): fire.gte: Expected `float | null`, got `str`",
+        ),
+        (
+            {"voice": "voices", "gte: 0.7": "arl: 1d", "effect: 2": "effect: 0"},
+            "9:5: rule 2 (High): a rule of type threshold needs",
+        ),
+        (
+            {"voice": "voices", "alert: High": "alert: Surge", "effect: 2": "effect: 0", "{loud}": "loud"},
+            "7:5: rule 2 (Surge): an",
+        ),
+        ({"type: spike": "kind: spike", "voice": "voices"}, "4:5: rule 1 (Surge): unknown key 'kind'"),
+        ({"type: spike": "# none", "voice": "voices"}, "3:5: rule 1 (Surge): Object missing required field `type`"),
+        ({"fire: {arl: 30d}": "fire: {arl: 30d"}, "6:16: not valid YAML: expected ',' or '}'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_line_and_column(change: dict[str, str], words: str) -> None:
+    text = DESK
+    for old, new in change.items():
+        assert old in text
+        text = text.replace(old, new, 1)
+    assert refusal(text).startswith(f"desk.yaml:{words}")
 
 
 def test_one_bad_rule_and_nothing_is_taken() -> None:
@@ -225,15 +275,15 @@ def test_an_annotation_is_filled_and_nothing_else_in_it_is_interpreted() -> None
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rules:\n  - {alert: A}\nrules:\n  - {alert: B}\n", "line 3, column 1: the key 'rules'"),
-        ("rules:\n  - alert: A\n    fire: {gte: 0.5, gte: 0.9}\n", "line 3, column 22: the key 'gte'"),
+        ("rules:\n  - {alert: A}\nrules:\n  - {alert: B}\n", "3:1: the key 'rules'"),
+        ("rules:\n  - alert: A\n    fire: {gte: 0.5, gte: 0.9}\n", "3:22: the key 'gte'"),
     ],
 )
 def test_a_key_that_comes_twice_is_refused_and_not_overwritten(text: str, words: str) -> None:
-    with pytest.raises(RuleError, match="desk.yaml: " + words + " stands here a second time"):
+    with pytest.raises(RuleError, match="desk.yaml:" + words + " stands here a second time"):
         parse_rules(text, name="desk.yaml")
 
 
 def test_a_tag_that_would_make_objects_is_refused() -> None:
-    with pytest.raises(RuleError, match=r"desk\.yaml: could not determine a constructor"):
+    with pytest.raises(RuleError, match=r"desk\.yaml:1:8: could not determine a constructor"):
         parse_rules("rules: !!python/object/apply:os.getcwd []", name="desk.yaml")

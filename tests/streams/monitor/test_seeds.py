@@ -14,7 +14,7 @@ from msgspec.structs import astuple
 
 from streams.monitor import PartitionMonitor
 from streams.monitor.bins import from_ms, to_ms
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.monitor.seeds import as_seeded, judge
 from streams.monitor.state import BaselineState, Lately, RuleState, Unrest, decode_state
 from streams.monitor.usual import usual_share

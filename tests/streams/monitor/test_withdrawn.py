@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.records import Alert
 from tests.streams.monitor.invented import EAGER, START, ended, heard, in_order, incident, mention, monitor, run
 

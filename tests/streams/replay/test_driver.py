@@ -13,7 +13,7 @@ from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.ingest.entities import Linker
 from streams.ingest.entities.table import Entity, EntityTable
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, FeedMark, Message, Progress, decode_mention, encode
 from streams.replay import replay_partition
 from streams.replay.driver import MemoryPath

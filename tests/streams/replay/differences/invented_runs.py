@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, encode
 from streams.replay import results
 from streams.replay.results import RuleSummary, SourceSummary, Summary, Versions, alert_line

@@ -10,7 +10,7 @@ import pytest
 
 from streams.errors import InputError
 from streams.monitor import MonitorOptions
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.records import Mention, Progress
 from streams.replay.differences.backtest import Bounds, backtest, broken
 from streams.replay.differences.comparison import Comparison, compare_folders

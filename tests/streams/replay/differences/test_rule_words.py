@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from streams.monitor import default_rules
-from streams.monitor.rules import parse_rules
+from streams.monitor.rule_files import parse_rules
 from streams.replay.differences.rule_words import rule_sentence
 
 
