@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_text
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
 from streams.monitor import load_rules
+from streams.monitor.rule_files import json_schema
 from streams.replay.differences.rule_words import rule_sentence
 
 if TYPE_CHECKING:
@@ -59,6 +61,16 @@ def check(file: Annotated[Path, typer.Argument(help="Rule file, YAML.")]) -> Non
             console.print(sentence, soft_wrap=True)
     noun = "rule" if len(found.rules) == 1 else "rules"
     console.print(f"{file}: {len(found.rules)} {noun}, version {found.version}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a rule file: an editor then completes keys and marks what is wrong.
+
+    With the YAML extension of VS Code, the first line of a rule file says where it is:
+    `# yaml-language-server: $schema=rules.schema.json`.
+    """
+    typer.echo(json_text.dumps(json_schema(), indent=2))
 
 
 @app.command()

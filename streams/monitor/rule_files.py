@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 import yaml
@@ -59,6 +59,21 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class _RuleFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A file of alert rules."""
+
+    rules: Annotated[list[Rule], msgspec.Meta(min_length=1)]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a rule file, for editors. `parse_rules` knows more: that a spike needs `arl`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Squall alert rules",
+        **msgspec.json.schema(_RuleFile),
+    }
 
 
 def default_rules() -> RuleSet:

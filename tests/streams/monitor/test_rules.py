@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from streams.errors import RuleError
 from streams.monitor import default_rules, load_rules
-from streams.monitor.rule_files import parse_rules
+from streams.monitor.rule_files import json_schema, parse_rules
 from streams.monitor.rules import Rule, duration_ms, fill
 
 SPIKE: dict[str, Any] = {"alert": "Surge", "type": "spike", "fire": {"arl": "30d"}}
@@ -287,3 +289,16 @@ def test_a_key_that_comes_twice_is_refused_and_not_overwritten(text: str, words:
 def test_a_tag_that_would_make_objects_is_refused() -> None:
     with pytest.raises(RuleError, match=r"desk\.yaml:1:8: could not determine a constructor"):
         parse_rules("rules: !!python/object/apply:os.getcwd []", name="desk.yaml")
+
+
+def test_the_schema_takes_what_is_shipped_and_refuses_what_the_reader_refuses() -> None:
+    schema = json_schema()
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    shipped = resources.files("streams.monitor").joinpath("default_rules.yaml").read_text(encoding="utf-8")
+    assert list(validator.iter_errors(yaml.safe_load(shipped))) == []
+    wrong = yaml.safe_load(DESK)
+    places = {tuple(error.absolute_path) for error in validator.iter_errors(wrong)}
+    assert {("rules", 0, "min_support"), ("rules", 1, "severity", "info", "effect")} <= places
+    assert not validator.is_valid({"rules": []})
+    assert not validator.is_valid({"rule": [SPIKE]})
