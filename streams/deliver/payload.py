@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from streams.deliver.chinese import alert_line_chinese
 from streams.deliver.sinks import DELIVERED_STATES
 from streams.deliver.text import alert_line, what_happened
 from streams.records import Alert
@@ -67,6 +68,7 @@ def _entry(alert: Alert, external_url: str) -> dict[str, Any]:
         "labels": {"alertname": alert.rule, **alert.labels},
         "annotations": {
             "summary": alert_line(alert),
+            "summary_zh": alert_line_chinese(alert),
             "description": f"{what_happened(alert)}. {alert.evidence.in_words}".strip(),
             **alert.annotations,
             "severity": alert.severity,

@@ -38,6 +38,7 @@ def test_a_firing_alert_has_the_shape_of_alertmanager_v4(make_alert):
     assert entry["generatorURL"] == payload["externalURL"]  # there is no page per alert to link to
     assert entry["annotations"]["severity"] == "critical"
     assert entry["annotations"]["summary"].startswith("ALERT (critical) Brindlemoor Foods (BRMFD): 62 %")
+    assert entry["annotations"]["summary_zh"].startswith("警报（严重） Brindlemoor Foods (BRMFD)：最近 60 分钟内")
 
 
 def test_a_resolved_alert_says_when_it_ended(make_alert):

@@ -1,0 +1,85 @@
+"""An alert in one Chinese line, for receivers that show it: what `streams.deliver.text.alert_line` says. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from streams.deliver.text import company
+from streams.records import Alert, AlertState, Severity
+
+_STATES: dict[AlertState, str] = {
+    "pending": "值得关注",
+    "firing": "警报",
+    "resolved": "已恢复",
+    "inactive": "未持续",
+}
+_SEVERITIES: dict[Severity, str] = {"info": "提示", "warning": "警告", "critical": "严重"}
+_MINUTES_PER_DAY = 1440
+
+
+def alert_line_chinese(alert: Alert) -> str:
+    """Return the alert as one readable line in simplified Chinese."""
+    head = _STATES[alert.state]
+    if alert.state == "firing":
+        head += f"（{_SEVERITIES[alert.severity]}）"
+    parts = [f"{head} {company(alert)}：{_what_happened(alert)}"]
+    observed = alert.evidence.observed
+    if alert.state in ("firing", "pending"):
+        parts += [_surprise(alert.evidence.e_value)]
+        parts += [f"{observed.sources:,} 个来源、{observed.authors:,} 位作者"]
+        parts += [f"始于 {_moment(alert.evidence.onset)}"]
+    else:
+        begin, end = alert.fired_at or alert.starts_at, alert.ends_at or alert.at
+        parts += [f"{_moment(begin)} 至 {_moment(end)}，历时 {_span(end - begin)}"]
+    return "；".join(parts)
+
+
+def _what_happened(alert: Alert) -> str:
+    observed = alert.evidence.observed
+    share, usual = _percent(observed.share), _percent(alert.evidence.baseline.share)
+    window = _span(observed.window_end - observed.window_start)
+    if alert.state == "resolved":
+        if observed.stories == 1:
+            return f"负面消息已回到平时水平；触发时唯一一条报道的负面程度为 {share}"
+        return f"负面消息已回到平时水平；触发时 {observed.stories:,} 条报道中有 {share} 为负面，平时为 {usual}"
+    if alert.state == "inactive":
+        return f"负面消息的上升没有持续；曾达到 {share}，平时为 {usual}"
+    if observed.stories == 1:
+        return f"最近 {window}内唯一一条报道的负面程度为 {share}，平时为 {usual}"
+    return f"最近 {window}内的 {observed.stories:,} 条报道中有 {share} 为负面，平时为 {usual}"
+
+
+def _surprise(e_value: float | None) -> str:
+    """The e-detector's bound as a sentence; in English the monitor writes it, as `Evidence.in_words`."""
+    if e_value is None:
+        return "超过了固定阈值，对偶然性不作判断"
+    days = e_value / _MINUTES_PER_DAY
+    if days < 1.5:
+        return "对这家公司来说，这样的上升偶然每天都可能出现一次"
+    if days < 365:
+        often = f"大约 {days:.0f} 天"
+    elif (years := days / 365.25) >= 100:
+        often = " 100 年以上"
+    else:
+        often = f"大约 {max(1, round(years))} 年"
+    return f"对这家公司来说，这样的上升偶然出现平均最多{often}一次"
+
+
+def _percent(share: float) -> str:
+    return "不到 1%" if 0.0 < share < 0.005 else f"{100 * share:.0f}%"
+
+
+def _span(time: timedelta) -> str:
+    minutes = max(0, round(time.total_seconds() / 60))
+    if minutes < 1:
+        return "不到 1 分钟"
+    if minutes <= 90:
+        return f"{minutes} 分钟"
+    days, rest = divmod(minutes, _MINUTES_PER_DAY)
+    hours, minutes = divmod(rest, 60)
+    units = ((days, "天"), (hours, "小时"), (minutes, "分钟"))
+    return " ".join([f"{count:,} {unit}" for count, unit in units if count][:2])
+
+
+def _moment(time: datetime) -> str:
+    return f"{time.year}年{time.month}月{time.day}日 {time:%H:%M} UTC"
