@@ -1,4 +1,4 @@
-"""`squall rules`: check a rule file, and try rules on history."""
+"""`squall rules`: check and test a rule file, and try rules on history."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.nab import nab
+from deploy.cli.rules_test import test
 from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 app.command()(nab)
+app.command()(test)
 
 _RANGE = "Range"
 _READING = "Reading the source"
@@ -37,7 +39,7 @@ _RESULTS = "Results"
 
 @app.callback()
 def rules() -> None:
-    """Check a rule file, or try rules on history before they are put in force."""
+    """Check and test a rule file, or try rules on history, before they are put in force."""
 
 
 @app.command()
