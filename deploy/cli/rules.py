@@ -14,6 +14,7 @@ from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.nab import nab
+from deploy.cli.rules_explain import explain
 from deploy.cli.rules_test import test
 from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
@@ -30,6 +31,7 @@ app = typer.Typer(no_args_is_help=True)
 
 app.command()(nab)
 app.command()(test)
+app.command()(explain)
 
 _RANGE = "Range"
 _READING = "Reading the source"

@@ -260,3 +260,22 @@ def test_where_a_table_would_not_fit_each_alert_has_a_line() -> None:
     (line,) = (line for line in shown.stdout.splitlines() if line.startswith("added "))
     seen = r"\d+ % of \d+ stories in 30 minutes negative, usually \d+ %"
     assert re.fullmatch(rf"added    2026-03-03 \d\d:\d\d UTC  {BAD}  High \(warning\): {seen}; .*", line)
+
+
+def test_explain_says_what_each_rule_knew_and_asked_for() -> None:
+    at = max(record.published_at for _, record in story() if isinstance(record, Mention))
+    entity = next(record.entity for _, record in story() if isinstance(record, Mention))
+    shown = squall(
+        "explain", "history.jsonl", "--entity", entity, "--at", f"{at:%Y-%m-%dT%H:%M:%SZ}", "--rules", "new.yaml"
+    )
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith(f"{entity} at {at:%Y-%m-%dT%H:%M:%SZ}: its last minute with mentions ended at ")
+    assert re.search(r"Surge \(spike\): (inactive|pending|firing)", shown.stdout)
+    assert re.search(r"  evidence \(e-value\) +[\d,]+ +needs at least 10,080 +(yes|NO)", shown.stdout)
+    assert re.search(r"  negative share +[\d.]+ % +needs at least 60.0 % +(yes|NO)", shown.stdout)
+
+
+def test_explain_of_a_company_that_is_not_there_says_so() -> None:
+    shown = squall("explain", "history.jsonl", "--entity", "NOBODY", "--at", "2030-01-01T00:00:00Z")
+    assert isinstance(shown.exception, SquallError)
+    assert "there is no mention of NOBODY until 2030-01-01T00:00:00Z in history.jsonl" in str(shown.exception)
