@@ -49,6 +49,7 @@ class YamlFile:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
+        self.text = text
         loader = _Loader(text)
         try:
             self._root = loader.get_single_node()

@@ -16,6 +16,7 @@ from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.nab import nab
 from deploy.cli.rules_explain import explain
 from deploy.cli.rules_test import test
+from deploy.cli.rules_use import use
 from deploy.cli.stopping import sigterm_tidies
 from deploy.cli.times import length, moment
 from streams.errors import RuleError
@@ -32,6 +33,7 @@ app = typer.Typer(no_args_is_help=True)
 app.command()(nab)
 app.command()(test)
 app.command()(explain)
+app.command()(use)
 
 _RANGE = "Range"
 _READING = "Reading the source"

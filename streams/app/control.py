@@ -37,8 +37,8 @@ class ControlReader:
             **options, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None
         )
 
-    async def start(self) -> Control | None:
-        """Connect, read what stands on the topic, and return the latest record, or None.
+    async def start(self) -> dict[type, Control]:
+        """Connect, read what stands on the topic, and return the latest record of each kind.
 
         Raises:
             KafkaError: Kafka cannot be reached or does not answer in time.
@@ -47,12 +47,12 @@ class ControlReader:
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        latest: Control | None = None
+        latest: dict[type, Control] = {}
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
                 while await self._consumer.position(self._partition) < end:
                     for record in await self._poll():
-                        latest = record
+                        latest[type(record)] = record
         except TimeoutError:
             msg = f"{self._partition.topic} could not be read to its end within {_READ_WITHIN_S:.0f} s"
             raise KafkaError(msg) from None
@@ -67,8 +67,8 @@ class ControlReader:
                 _log.warning("cannot read %s: %r", self._partition.topic, error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            if records:
-                await act(records[-1])  # what came before it is no longer meant
+            for record in {type(one): one for one in records}.values():  # what came before it is no longer meant
+                await act(record)
 
     async def stop(self) -> None:
         """Disconnect."""

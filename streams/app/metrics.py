@@ -21,6 +21,10 @@ STEP_SECONDS = Histogram(
 TRUNCATED = Counter("squall_truncated_total", "Mentions whose text the classifier read only in part")
 MODEL = Gauge("squall_model_info", "1 for the model in use, 0 for those before it", ["name", "version"])
 MODEL_SWAPS = Counter("squall_model_swaps_total", "Models exchanged under way, by outcome: done, failed", ["outcome"])
+RULES = Gauge("squall_rules_info", "1 for the rules in force, 0 for those before them", ["name", "version"])
+RULES_RELOADS = Counter(
+    "squall_rules_reloads_total", "Rules exchanged under way, by outcome: done, failed", ["outcome"]
+)
 SCORED = Counter("squall_scored_total", "Texts scored, by what answered: transformer, linear, memory", ["answer"])
 DEGRADED = Counter("squall_degraded_total", "Texts that had only the quick score that is given under overload")
 ABSTAINED = Counter("squall_abstained_total", "Texts whose likeliest sentiment is too unsure to be acted on")

@@ -13,7 +13,7 @@ from streams.app import metrics
 from streams.config import Settings
 from streams.errors import SquallError
 from streams.models_known import find_model
-from streams.records import Control
+from streams.records import ModelInUse as Meant
 from streams.scoring.build import load_scorer, new_cache
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class ModelInUse:
             raise RuntimeError(msg)
         return self._scorer
 
-    def load(self, record: Control | None) -> SwappableScorer:
+    def load(self, record: Meant | None) -> SwappableScorer:
         """Load the model to begin with; this imports torch and takes seconds.
 
         Args:
@@ -61,7 +61,7 @@ class ModelInUse:
         self._use(SwappableScorer(load_scorer(self._settings, cache=self.cache)))
         return self.scorer
 
-    async def change(self, record: Control) -> None:
+    async def change(self, record: Meant) -> None:
         """Exchange the model in the background; if it cannot be used, the old one stays, loudly."""
         meant = ModelId(record.name, record.version)
         before = self.scorer.model

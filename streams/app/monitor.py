@@ -83,6 +83,17 @@ class MonitorService:
         """Whether Kafka has assigned partitions and the state is recovered."""
         return self.assigned is not None and bool(cast(Any, self.app.tables).recovery.completed.is_set())
 
+    async def apply(self, rules: RuleSet) -> None:
+        """Put other rules in force, between two batches."""
+
+        def exchange() -> None:
+            self._rules = rules
+            for monitor in self._monitors.values():
+                monitor.apply(rules)
+
+        # In the thread that the monitors run in, so that no batch is read half by these rules and half by those.
+        await asyncio.get_running_loop().run_in_executor(self._thread, exchange)
+
     async def stop(self) -> None:
         """Let go of threads and tasks."""
         await self._pipeline.stop()

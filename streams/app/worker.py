@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 import faust
 from aiokafka.errors import KafkaError
@@ -22,9 +23,10 @@ from streams.app.apps import log
 from streams.app.control import ControlReader
 from streams.app.deliverer import DeliveryLoop
 from streams.app.health import HealthServer, Watchdog
-from streams.app.model_in_use import ModelInUse
+from streams.app.model_in_use import ModelInUse as ModelSwap
 from streams.app.monitor import MonitorService
 from streams.app.offsets import OffsetReader, Position
+from streams.app.rules_in_force import RulesInForce
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
@@ -32,6 +34,7 @@ from streams.assembly import company_names, rules_in_force
 from streams.config import Settings
 from streams.deliver import AlertSink, sinks
 from streams.errors import BrokerError, ConfigError
+from streams.records import Control, ModelInUse, RulesInUse
 from streams.scoring import ScoringStage
 from streams.scoring.build import make_linker, make_stage, with_other_languages
 from streams.topics import require_topics
@@ -63,6 +66,7 @@ class Worker:
         self._beat_s = time.monotonic()
         self._scorer: ScorerService | None = None
         self._monitor: MonitorService | None = None
+        self._model: ModelSwap | None = None
         self._readers: list[tuple[str, OffsetReader, Callable[[], set[int] | None]]] = []
         self._watchdog = Watchdog(settings.worker.watchdog_s)
         self._answered_s = time.monotonic()
@@ -81,14 +85,24 @@ class Worker:
             await asyncio.to_thread(require_topics, self._settings)
             await self._start_health(stack)
             # What lies on disk comes before connections: a wrong path is told at once, and leaves nothing open.
-            rules = rules_in_force(self._settings)
+            configured = rules_in_force(self._settings)
             names = await asyncio.to_thread(company_names, self._settings)
             receivers = sinks(self._settings.delivery, console=self._console)
-            stage = await self._load_stage(stack) if self._role in ("all", "scorer") else None
+            control = ControlReader(self._options, self._settings.topics.control)
+            stack.push_async_callback(control.stop)
+            try:
+                meant = await control.start()
+            except KafkaError as error:
+                raise self._no_kafka(error) from error
+            rules = RulesInForce(self._settings, configured)
+            rules.begin(cast("RulesInUse | None", meant.get(RulesInUse)))
+            stage: ScoringStage | None = None
+            if self._role in ("all", "scorer"):
+                stage = await self._load_stage(cast("ModelInUse | None", meant.get(ModelInUse)))
             sender = await self._connect(stack)
             apps: list[faust.App] = []
             if self._role in ("all", "monitor"):
-                self._monitor = MonitorService(self._settings, rules, sender, self._die, names=names)
+                self._monitor = MonitorService(self._settings, rules.rules, sender, self._die, names=names)
                 stack.push_async_callback(self._monitor.stop)
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
                 apps.append(self._monitor.app)
@@ -100,6 +114,7 @@ class Worker:
                 await self._follow(stack, self._settings.topics.messages, self._scorer)
                 apps.append(self._scorer.app)
                 self._in_background(stack, self._scorer.tick_for_ever())
+            self._in_background(stack, control.follow(partial(self._change, rules)))
             _settle_memory()
             stack.callback(gc.unfreeze)  # what is left at the end is to be taken apart as usual
             self._in_background(stack, self._watch())
@@ -114,21 +129,22 @@ class Worker:
         log.info("health and metrics on %s", await health.start())
         stack.push_async_callback(health.stop)
 
-    async def _load_stage(self, stack: AsyncExitStack) -> ScoringStage:
+    async def _change(self, rules: RulesInForce, record: Control) -> None:
+        """Do what the operators have decided."""
+        if isinstance(record, RulesInUse):
+            if self._monitor is not None and rules.change(record):
+                await self._monitor.apply(rules.rules)
+        elif self._model is not None:
+            await self._model.change(record)
+
+    async def _load_stage(self, meant: ModelInUse | None) -> ScoringStage:
         linker = await asyncio.to_thread(make_linker, self._settings)
-        control = ControlReader(self._options, self._settings.topics.control)
-        stack.push_async_callback(control.stop)
-        try:
-            meant = await control.start()
-        except KafkaError as error:
-            raise self._no_kafka(error) from error
         log.info("loading the classifier")
-        model = ModelInUse(self._settings)
+        model = self._model = ModelSwap(self._settings)
         scorer = await asyncio.to_thread(model.load, meant)
         if model.cache is not None:
             cache = model.cache
             metrics.REMEMBERED.set_function(lambda: cache.figures.entries)
-        self._in_background(stack, control.follow(model.change))
         scorers = await asyncio.to_thread(with_other_languages, self._settings, scorer, cache=model.cache)
         return await asyncio.to_thread(make_stage, self._settings, scorers, linker)
 

@@ -91,9 +91,8 @@ class PartitionMonitor:
     ) -> None:
         self._partition = partition
         self._options = options or MonitorOptions()
-        self._context = Context(
-            rules=rules.rules, squall_version=self._options.squall_version, names=names or {}, on_bin=on_bin
-        )
+        self._names, self._on_bin = names or {}, on_bin
+        self.apply(rules)
         self._clock = ClockState()
         self._clock_changed = False
         self._entities: dict[str, EntityState] = {}
@@ -101,6 +100,16 @@ class PartitionMonitor:
         self._changed: set[str] = set()
         self._due: list[tuple[int, str]] = []
         self.counters = Counters()
+
+    def apply(self, rules: RuleSet) -> None:
+        """Put rules in force, from the next bin of each company on.
+
+        A rule that is new or has changed begins with a memory of its own; an open alert of one that is gone or has
+        changed is closed in words.
+        """
+        self._context = Context(
+            rules=rules.rules, squall_version=self._options.squall_version, names=self._names, on_bin=self._on_bin
+        )
 
     @property
     def watermark_ms(self) -> int | None:

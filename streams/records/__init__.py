@@ -17,7 +17,7 @@ from streams.records.alert import (
     decode_alert,
 )
 from streams.records.codec import encode
-from streams.records.control import MODEL_KEY, Control, ModelInUse, decode_control
+from streams.records.control import CONTROL_KEYS, Control, ModelInUse, RulesInUse, decode_control
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
     LogEntry,
@@ -34,8 +34,8 @@ from streams.records.message import FEED_MARK_KEY, FeedMark, Message, decode_fee
 from streams.records.verdict import Verdict, VerdictKind, decode_verdict
 
 __all__ = [
+    "CONTROL_KEYS",
     "FEED_MARK_KEY",
-    "MODEL_KEY",
     "Alert",
     "AlertState",
     "Baseline",
@@ -55,6 +55,7 @@ __all__ = [
     "Progress",
     "Quality",
     "Reason",
+    "RulesInUse",
     "Seed",
     "SeededBaseline",
     "SeededUnrest",

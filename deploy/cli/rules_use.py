@@ -1,0 +1,57 @@
+"""`squall rules use`: all workers apply other rules, without a restart."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli.frame import out, settings
+
+
+def use(
+    file: Annotated[Path, typer.Argument(help="Rule file, YAML.")],
+    by: Annotated[str | None, typer.Option(help="Who decides; without it, your login name.", metavar="NAME")] = None,
+    note: Annotated[str | None, typer.Option(help="Why, for whoever reads the log later.")] = None,
+) -> None:
+    """Let all workers apply another rule file, without a restart; also those that start later.
+
+    The file is read here first, and refused if it is not valid. Each worker reads it again and takes it between two
+    batches; one that cannot stays with the old rules and says so in its log and in squall_rules_reloads_total.
+
+    A rule that has not changed keeps all that it has learned; one that is new or has changed begins afresh, and its
+    open alerts are closed. To go back, use the old file.
+    """
+    from streams.control import tell_workers
+    from streams.errors import RuleError
+    from streams.monitor.rule_files import parse_rules
+    from streams.records import RulesInUse
+    from streams.yaml_files import YamlFile
+
+    text = YamlFile.read(file, "rule file").text
+    rules = parse_rules(text, name=str(file))
+    current = settings()
+    record = RulesInUse(
+        name=file.name,
+        text=text,
+        version=rules.version,
+        at=datetime.now(UTC),
+        by=by or getpass.getuser(),
+        note=note,
+    )
+    if len(text.encode()) > MOST_BYTES:
+        msg = f"{file} has {len(text.encode()):,} bytes; a record holds rule files of up to {MOST_BYTES:,}"
+        raise RuleError(msg)
+    tell_workers(current, record)
+    out().print(
+        f"All workers are told to apply {file.name}, version {rules.version}. "
+        "squall_rules_info on /metrics shows which rules each of them applies.",
+        highlight=False,
+    )
+
+
+MOST_BYTES = 512 * 1024
+"""Half of what Kafka takes by default."""
