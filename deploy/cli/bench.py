@@ -12,14 +12,16 @@ from rich import box
 from rich.table import Table
 
 from deploy.bench.figures import Figure
-from deploy.cli import bench_score
+from deploy.cli import bench_score, rules_bench
 from deploy.cli.frame import err, out, settings
 from deploy.cli.return_periods import return_periods
 from streams.errors import InputError
 
 app = typer.Typer(no_args_is_help=True)
+
 app.command()(bench_score.score)
 app.command()(bench_score.delay)
+app.command("alerts")(rules_bench.bench)
 
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")]
@@ -202,47 +204,6 @@ def _of_stories(name: str, result: object, *, equality: bool) -> list[Figure]:
             ),
         ]
     return figures
-
-
-@app.command()
-def alerts(
-    folders: Annotated[list[Path], typer.Argument(help="Folders with mentions.jsonl and events.jsonl.")],
-    json: Json = None,
-) -> None:
-    """Measure the default rules on labelled streams of mentions: surges found, decoys and false alarms."""
-    from deploy.bench.alerts import run
-
-    figures = []
-    for folder in folders:
-        outcome, _ = run(folder)
-        name = folder.name
-        figures.append(
-            Figure(
-                name=f"{name}: false alarms",
-                value=outcome.false_alarms / outcome.weeks if outcome.weeks else 0.0,
-                unit="per ticker-week",
-                note=f"{outcome.false_alarms} in {outcome.weeks:,.0f} ticker-weeks",
-            )
-        )
-        for kind, (fired, planted) in sorted(outcome.decoys.items()):
-            figures.append(
-                Figure(name=f"{name}: {kind}", value=fired, unit="fired", against=f"{planted}", ratio=fired / planted)
-            )
-        for factor, (found, planted, delay) in sorted(outcome.surges.items()):
-            note = "" if delay is None else f"median delay {delay:.0f} min"
-            figures.append(
-                Figure(
-                    name=f"{name}: surge x{factor}",
-                    value=found,
-                    unit="found",
-                    against=f"{planted}",
-                    ratio=found / planted,
-                    note=note,
-                )
-            )
-        speed = outcome.mentions / max(outcome.seconds, 1e-9)
-        figures.append(Figure(name=f"{name}: monitor", value=round(speed), unit="mentions/s", note="with its state"))
-    show("Alerts", figures, json)
 
 
 @app.command()

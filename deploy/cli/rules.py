@@ -14,6 +14,7 @@ from deploy.cli.columns import named_columns
 from deploy.cli.frame import err, out, settings
 from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.nab import nab
+from deploy.cli.rules_bench import bench
 from deploy.cli.rules_explain import explain
 from deploy.cli.rules_test import test
 from deploy.cli.rules_use import use
@@ -34,6 +35,7 @@ app.command()(nab)
 app.command()(test)
 app.command()(explain)
 app.command()(use)
+app.command()(bench)
 
 _RANGE = "Range"
 _READING = "Reading the source"
