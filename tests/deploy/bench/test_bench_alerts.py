@@ -62,9 +62,9 @@ def events(folder: Path, *planted: tuple[str, str, int | None, int, int]) -> Non
 
 def test_surges_decoys_and_false_alarms_are_told_apart(tmp_path: Path) -> None:
     copies = "Acme recalls every kettle it ever made after a boy in Ghent is scalded"
-    loud = [("ACME", 300, 340, None), ("ACME", 700, 740, copies), ("BRND", 900, 940, None)]
+    loud = [("ACME", 300, 340, None), ("ACME", 1100, 1140, copies), ("BRND", 900, 940, None)]
     stream(tmp_path, loud=loud)
-    events(tmp_path, ("ACME", "surge", 10, 300, 400), ("ACME", "syndicated", None, 700, 800))
+    events(tmp_path, ("ACME", "surge", 10, 300, 400), ("ACME", "syndicated", None, 1100, 1200))
     outcome, alerts = run(tmp_path, RULES)
     assert outcome.surges[10][:2] == (1, 1)
     assert 0 < outcome.surges[10][2] <= 40  # type: ignore[operator]
@@ -117,9 +117,12 @@ def test_the_naive_share_needs_five_messages_and_fires_once_per_cooldown() -> No
 
 def test_the_spike_compares_an_hour_with_the_one_before() -> None:
     rule = Spike()
-    for at in minutes(100):
+    for at in minutes(60):
         rule.feed("ACME", at, 0.9)
-    assert rule.firings == [], "there is no hour before, and then one as loud"
+    assert rule.firings == [], "there is no hour before"
     for at in [*minutes(2, begin=500), *minutes(6, begin=570)]:
         rule.feed("ACME", at, 0.9)
     assert [firing.at for firing in rule.firings] == [START + timedelta(minutes=575)]
+    for at in minutes(60, begin=900):
+        rule.feed("ACME", at, 0.4)
+    assert len(rule.firings) == 1, "what is not negative does not count"
