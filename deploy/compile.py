@@ -52,6 +52,9 @@ def _build_into(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=target.parent) as scratch:
         built = _build(Path(scratch))
+        if compiled.digest.__wrapped__() != target.name:
+            msg = "the sources changed while they were compiled: run it again"
+            raise CompileError(msg)
         try:
             built.rename(target)
         except OSError:

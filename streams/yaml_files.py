@@ -26,6 +26,8 @@ class _Loader(yaml.SafeLoader):
     """Refuses a key that comes twice: YAML would let the last one win, and a threshold would be lost without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected keys with values", node.start_mark)
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
@@ -50,8 +52,9 @@ class YamlFile:
     def __init__(self, text: str, name: str) -> None:
         self.name = name
         self.text = text
-        loader = _Loader(text)
+        loader = None
         try:
+            loader = _Loader(text)
             self._root = loader.get_single_node()
             self.content: Any = None if self._root is None else loader.construct_document(self._root)
         except yaml.MarkedYAMLError as error:
@@ -59,11 +62,13 @@ class YamlFile:
             place = _place(error.problem_mark or error.context_mark)
             msg = f"{name}:{place}: {kind}{error.problem or error.context}"
             raise RuleError(msg) from error
-        except yaml.YAMLError as error:
-            msg = f"{name}: not valid YAML: {error}"
+        except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            what = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+            msg = f"{name}: not valid YAML: {what}"
             raise RuleError(msg) from error
         finally:
-            loader.dispose()
+            if loader is not None:
+                loader.dispose()
 
     @classmethod
     def read(cls, path: Path, what: str) -> YamlFile:

@@ -88,7 +88,7 @@ def backtest(
         list[str], typer.Argument(metavar="SOURCE", help="Files or folders of messages, or kafka: and a topic.")
     ],
     new: Annotated[Path, typer.Option("--rules", help="The rule file to try.")],
-    against: Annotated[Path | None, typer.Option(help="The old rule file. Unset: the rules in force.")] = None,
+    against: Annotated[Path | None, typer.Option(help="The old rule file. Unset: the configured rules.")] = None,
     as_scored: Annotated[
         bool, typer.Option("--as-scored", help="The source is mentions with their scores: score nothing again.")
     ] = False,

@@ -32,7 +32,10 @@ def explain(
     ],
     entity: Annotated[str, typer.Option(help="The company (its symbol).")],
     at: Annotated[str, typer.Option(help="The moment, such as 2020-03-09T14:00:00Z.")],
-    rules: Annotated[Path | None, typer.Option(help="Rule file. Unset: the rules in force.")] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(help="Rule file. Unset: the configured rules; name the file after `squall rules use`."),
+    ] = None,
     *,
     trust_stories: Annotated[bool, typer.Option("--trust-stories", help="Take the stories that they name.")] = False,
     sort: Annotated[bool, typer.Option("--sort", help="Put the rows in the order of time first.")] = False,
@@ -107,6 +110,8 @@ def _rule(found: Explanation) -> list[str]:
     if found.state == "firing":
         return lines
     unmet = ", ".join(_NAMES.get(check.name, check.name) for check in found.unmet)
+    if any(check.name == "cooldown" for check in found.unmet):
+        lines.append("  a firing that the cooldown keeps back spends its evidence")
     held = "" if rule.for_ms == 0 else f" once that has held for {rule.for_}"
     return [*lines, f"  does not fire: {unmet}" if unmet else f"  all is there: it fires{held}"]
 

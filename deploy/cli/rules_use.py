@@ -23,7 +23,9 @@ def use(
     batches; one that cannot stays with the old rules and says so in its log and in squall_rules_reloads_total.
 
     A rule that has not changed keeps all that it has learned; one that is new or has changed begins afresh, and its
-    open alerts are closed. To go back, use the old file.
+    open alerts are closed at the company's next mention. To go back, use the old file.
+
+    Workers no longer look at monitor.rules then; replays, backtests and explanations do, unless --rules says otherwise.
     """
     from streams.control import tell_workers
     from streams.errors import RuleError

@@ -86,9 +86,11 @@ class MonitorService:
     async def apply(self, rules: RuleSet) -> None:
         """Put other rules in force, between two batches."""
 
+        self._rules = rules  # of monitors that are made from now on
+        monitors = list(self._monitors.values())
+
         def exchange() -> None:
-            self._rules = rules
-            for monitor in self._monitors.values():
+            for monitor in monitors:
                 monitor.apply(rules)
 
         # In the thread that the monitors run in, so that no batch is read half by these rules and half by those.

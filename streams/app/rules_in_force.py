@@ -6,7 +6,7 @@ import logging
 
 from streams.app import metrics
 from streams.config import Settings
-from streams.errors import RuleError
+from streams.errors import SquallError
 from streams.monitor import RuleSet
 from streams.monitor.rule_files import parse_rules
 from streams.records import RulesInUse
@@ -30,14 +30,14 @@ class RulesInForce:
 
     def begin(self, record: RulesInUse | None) -> None:
         """Take what was decided on before this worker began; if it is not valid here, the configured rules apply."""
-        if record is not None:
-            self.change(record)
+        if record is not None and self.change(record):
+            _log.warning("the configured rules are not in force: %s of `squall rules use` are", self.name)
 
     def change(self, record: RulesInUse) -> bool:
         """Take other rules; False if they are those in force, or not valid."""
         try:
             rules = parse_rules(record.text, name=record.name)
-        except RuleError as error:
+        except (SquallError, ValueError, TypeError, RecursionError) as error:  # whatever it is, the worker goes on
             metrics.RULES_RELOADS.labels("failed").inc()
             _log.critical(
                 "the rules that %s decided on cannot be used, %s stay in force: %s", record.by, self.name, error

@@ -94,14 +94,16 @@ class Worker:
                 meant = await control.start()
             except KafkaError as error:
                 raise self._no_kafka(error) from error
-            rules = RulesInForce(self._settings, configured)
-            rules.begin(cast("RulesInUse | None", meant.get(RulesInUse)))
+            rules = None
+            if self._role in ("all", "monitor"):
+                rules = RulesInForce(self._settings, configured)
+                rules.begin(cast("RulesInUse | None", meant.get(RulesInUse)))
             stage: ScoringStage | None = None
             if self._role in ("all", "scorer"):
                 stage = await self._load_stage(cast("ModelInUse | None", meant.get(ModelInUse)))
             sender = await self._connect(stack)
             apps: list[faust.App] = []
-            if self._role in ("all", "monitor"):
+            if rules is not None:
                 self._monitor = MonitorService(self._settings, rules.rules, sender, self._die, names=names)
                 stack.push_async_callback(self._monitor.stop)
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
@@ -129,10 +131,10 @@ class Worker:
         log.info("health and metrics on %s", await health.start())
         stack.push_async_callback(health.stop)
 
-    async def _change(self, rules: RulesInForce, record: Control) -> None:
+    async def _change(self, rules: RulesInForce | None, record: Control) -> None:
         """Do what the operators have decided."""
         if isinstance(record, RulesInUse):
-            if self._monitor is not None and rules.change(record):
+            if self._monitor is not None and rules is not None and rules.change(record):
                 await self._monitor.apply(rules.rules)
         elif self._model is not None:
             await self._model.change(record)

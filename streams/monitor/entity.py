@@ -127,11 +127,13 @@ def _settle(state: EntityState, context: Context, start_ms: int) -> list[Alert]:
 def _withdrawn(memory: RuleState, name: str, entity: str, context: Context, at_ms: int) -> list[Alert]:
     """End an alert whose rule was changed or taken away: nobody would ever say that it is over."""
     life = memory.life
-    if life.state != "firing" or life.evidence is None:
+    told = life.state == "firing" or (life.state == "pending" and life.transition >= 0)
+    if not told or life.evidence is None:
         return []
     annotations = {"summary": f"{entity}: the rule was changed or taken away, so this alert is closed"}
     life.transition += 1
-    return [_record(memory, name, entity, context, life.evidence, annotations, state="resolved", at_ms=at_ms)]
+    state: AlertState = "resolved" if life.state == "firing" else "inactive"
+    return [_record(memory, name, entity, context, life.evidence, annotations, state=state, at_ms=at_ms)]
 
 
 def _event_order(vote: Vote) -> tuple[int, str]:

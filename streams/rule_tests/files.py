@@ -16,6 +16,7 @@ from streams.yaml_files import Part, YamlFile
 
 _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
 _UNITS_S = (86_400, 3_600, 60, 1)
+LONGEST_S = 3_660 * 86_400
 MOST_MENTIONS = 1_000_000
 """Of one group; more is a slip of the pen."""
 
@@ -150,6 +151,8 @@ def _check_group(group: Mentions, part: Part) -> None:
         _span(group.late, part, "late")
     if isinstance(group.negative, list) and group.negative[0] > group.negative[1]:
         part.refuse("negative: the first bound is above the second", ("negative",))
+    if group.count > MOST_MENTIONS:
+        part.refuse(f"more than {MOST_MENTIONS:,} mentions", ("count",))
     if (group.to is None) != (group.every is None):
         part.refuse("to and every belong together; without both, all come at the moment of from", ("from",))
     if group.to is None or group.every is None:
@@ -176,4 +179,8 @@ def span_s(text: str) -> int:
     if match is None or not text:
         msg = f"{text!r} is no span of time: write days, hours, minutes and seconds, such as 2d, 1h30m or 45s"
         raise RuleError(msg)
-    return sum(int(number or 0) * unit for number, unit in zip(match.groups(), _UNITS_S, strict=True))
+    seconds = sum(int(number or 0) * unit for number, unit in zip(match.groups(), _UNITS_S, strict=True))
+    if seconds > LONGEST_S:
+        msg = f"{text!r} is more than {LONGEST_S // 86_400:,} days"
+        raise RuleError(msg)
+    return seconds

@@ -152,6 +152,22 @@ def test_an_environment_that_is_not_ones_own_is_named(monkeypatch: pytest.Monkey
         compile_modules()
 
 
+def test_sources_that_change_meanwhile_are_not_taken_for_what_was_compiled(
+    own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled.digest()  # as it was when the build began
+
+    def edited(scratch: Path) -> Path:
+        monkeypatch.setattr(compiled, "_READ", ("streams/monitor/bins.py",))
+        (scratch / "lib").mkdir()
+        return scratch / "lib"
+
+    monkeypatch.setattr(compiling, "_build", edited)
+    with pytest.raises(CompileError, match="the sources changed while they were compiled: run it again"):
+        compile_modules()
+    assert list(own_home.iterdir()) == []
+
+
 def test_a_new_build_takes_the_place_of_the_old_ones(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = own_home / "0123456789abcdef"
     old.mkdir(parents=True)

@@ -286,6 +286,22 @@ def test_a_key_that_comes_twice_is_refused_and_not_overwritten(text: str, words:
         parse_rules(text, name="desk.yaml")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules: [\x01]",
+        "rules: [{a: 2024-13-45}]",
+        "rules: !!int abc",
+        "rules: !!map [a]",
+        "[" * 3000,
+        "a: !!set {1: [}",
+    ],
+)
+def test_what_yaml_itself_trips_over_is_a_refusal_too(text: str) -> None:
+    with pytest.raises(RuleError, match=r"^desk\.yaml:"):
+        parse_rules(text, name="desk.yaml")
+
+
 def test_a_tag_that_would_make_objects_is_refused() -> None:
     with pytest.raises(RuleError, match=r"desk\.yaml:1:8: could not determine a constructor"):
         parse_rules("rules: !!python/object/apply:os.getcwd []", name="desk.yaml")

@@ -64,8 +64,7 @@ def test_what_fires_must_be_expected_and_what_is_expected_must_fire(tmp_path: Pa
         ({"severity": "warning"}, True),
         ({"severity": "critical"}, False),
         ({"entity": "OTHER"}, False),
-        ({"state": "resolved", "to": "6h"}, True),
-        ({"state": "resolved"}, False),
+        ({"state": "resolved", "to": "6h"}, False),
     ],
 )
 def test_an_expectation_is_met_by_time_state_severity_and_company(
@@ -102,6 +101,21 @@ def test_the_same_test_gives_the_same_alerts(tmp_path: Path) -> None:
     assert first == second
 
 
+def test_a_firing_is_expected_by_no_other_state_of_the_same_alert(tmp_path: Path) -> None:
+    calm = {"from": "3h21m", "to": "6h", "every": "1m", "negative": 0.0}
+    only = outcome(tmp_path, mentions=[QUIET, LOUD, calm], expect=[{"alert": "High", "state": "resolved"}])
+    assert only.missing == ()
+    assert [alert.state for alert in only.unexpected] == ["firing"]
+
+
+def test_the_narrower_expectation_takes_its_alert_first(tmp_path: Path) -> None:
+    again = {"from": "5h", "to": "5h20m", "every": "1m", "negative": 0.95}
+    calm = {"from": "3h21m", "to": "4h59m", "every": "1m", "negative": 0.0}
+    quiet = {**QUIET, "to": "7h"}
+    wanted = [{"alert": "High"}, {"alert": "High", "to": "4h"}]
+    assert outcome(tmp_path, mentions=[quiet, LOUD, calm, again], expect=wanted).passed
+
+
 TEST = """\
 rules: desk.yaml
 tests:
@@ -123,7 +137,9 @@ tests:
         ("every: 10m, ", "", "5:10: test 1 (one), mentions 1: to and every belong together"),
         ("every: 10m", "every: 0m", "5:28: test 1 (one), mentions 1: every must be at least 1s"),
         ("every: 10m", "every: soon", "5:28: test 1 (one), mentions 1: every: 'soon' is no span of time"),
-        ("to: 6h", "to: 999999d", "5:33: test 1 (one), mentions 1: more than 1,000,000 mentions"),
+        ("every: 10m", "every: 10m, count: 2000000", "5:40: test 1 (one), mentions 1: more than 1,000,000 mentions"),
+        ("to: 6h", "to: 99999999d", "5:20: test 1 (one), mentions 1: to: '99999999d' is more than 3,660 days"),
+        ("to: 6h, every: 10m", "to: 3000d, every: 1m", "5:31: test 1 (one), mentions 1: more than 1,000,000 mentions"),
         ("from: 0s", "from: 7h", "5:20: test 1 (one), mentions 1: to is before from"),
         ("to: 4h", "to: 1h", "7:33: test 1 (one), expect 1: to is before from"),
         ("alert: High", "alert: Hihg", "7:10: test 1 (one), expect 1: there is no rule 'Hihg'; the rules are High"),
