@@ -1,8 +1,8 @@
 """Faust's Kafka consumer without the races in which it passes records over.
 
 After an assignment Faust recovers the tables, lets the streams' partitions go on, and then seeks them to what was
-committed. Four things go wrong in between, with Faust 0.15.3 and aiokafka 0.14; under load a worker that was started
-again after a kill lost records in one start of twenty:
+committed. Four things go wrong in between, with Faust 0.15.3 and aiokafka 0.14; on a busy machine a worker that was
+started again after a kill lost records that way, or stood still:
 
 1. It waits for records of a set of partitions that it empties meanwhile, and of none aiokafka takes any: records of
    paused partitions are taken out of the fetcher's hands and thrown away.
