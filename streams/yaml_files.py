@@ -51,7 +51,6 @@ class YamlFile:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
-        self.text = text
         loader = None
         try:
             loader = _Loader(text)

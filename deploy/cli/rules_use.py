@@ -11,6 +11,9 @@ import typer
 
 from deploy.cli.frame import out, settings
 
+MOST_BYTES = 512 * 1024
+"""Half of what Kafka takes by default."""
+
 
 def use(
     file: Annotated[Path, typer.Argument(help="Rule file, YAML.")],
@@ -29,31 +32,26 @@ def use(
     """
     from streams.control import tell_workers
     from streams.errors import RuleError
-    from streams.monitor.rule_files import parse_rules
     from streams.records import RulesInUse
-    from streams.yaml_files import YamlFile
+    from streams.replay.plan import read_rules
 
-    text = YamlFile.read(file, "rule file").text
-    rules = parse_rules(text, name=str(file))
+    read = read_rules(file)
+    size = len(read.text.encode())
+    if size > MOST_BYTES:
+        msg = f"{file} has {size:,} bytes; a record holds rule files of up to {MOST_BYTES:,}"
+        raise RuleError(msg)
     current = settings()
     record = RulesInUse(
-        name=file.name,
-        text=text,
-        version=rules.version,
+        name=read.name,
+        text=read.text,
+        version=read.rules.version,
         at=datetime.now(UTC),
         by=by or getpass.getuser(),
         note=note,
     )
-    if len(text.encode()) > MOST_BYTES:
-        msg = f"{file} has {len(text.encode()):,} bytes; a record holds rule files of up to {MOST_BYTES:,}"
-        raise RuleError(msg)
     tell_workers(current, record)
     out().print(
-        f"All workers are told to apply {file.name}, version {rules.version}. "
+        f"All workers are told to apply {record.name}, version {record.version}. "
         "squall_rules_info on /metrics shows which rules each of them applies.",
         highlight=False,
     )
-
-
-MOST_BYTES = 512 * 1024
-"""Half of what Kafka takes by default."""

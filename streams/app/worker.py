@@ -18,6 +18,7 @@ import faust
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from streams import compiled
 from streams.app import logs, metrics
 from streams.app.apps import log
 from streams.app.control import ControlReader
@@ -104,6 +105,7 @@ class Worker:
             sender = await self._connect(stack)
             apps: list[faust.App] = []
             if rules is not None:
+                log.info("the monitor is %s", "compiled" if compiled.is_used() else "plain Python: see squall compile")
                 self._monitor = MonitorService(self._settings, rules.rules, sender, self._die, names=names)
                 stack.push_async_callback(self._monitor.stop)
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)

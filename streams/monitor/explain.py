@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from streams.monitor import baseline as baselines
 from streams.monitor.bins import BIN_MS
 from streams.monitor.detect import usual_share_of
-from streams.monitor.rules import SUPPORTING_VOICES, Rule
+from streams.monitor.rules import Rule
 from streams.monitor.state import RuleState, Run
 from streams.monitor.usual import margin
 
@@ -120,7 +120,7 @@ def _support(rule: Rule, run: Run, votes: int) -> list[Check]:
     found = [Check("stories", stories, support.stories, stories >= support.stories)]
     if support.sources is not None:
         found.append(Check("sources", sources, support.sources, sources >= support.sources))
-    asked = SUPPORTING_VOICES if support.voices is None and support.sources is None else support.voices
+    asked = support.asked_voices
     if asked is not None:
         voices = max(sources, authors)
         found.append(Check("voices", voices, asked, voices >= asked))

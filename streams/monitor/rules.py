@@ -72,12 +72,16 @@ class MinSupport(_Part, frozen=True, kw_only=True):
     """Distinct voices: sources, or where there are more of them, authors. A desk with a single feed has one source
     and many authors; a feed that names no authors is one voice."""
 
+    @property
+    def asked_voices(self) -> int | None:
+        """Voices that are asked for; None where sources are, and nothing is said of voices."""
+        return SUPPORTING_VOICES if self.voices is None and self.sources is None else self.voices
+
     def supports(self, *, stories: int, sources: int, authors: int) -> bool:
         """Whether so much is enough."""
         if stories < self.stories or sources < (self.sources or 0):
             return False
-        asked = SUPPORTING_VOICES if self.voices is None and self.sources is None else self.voices or 0
-        return max(sources, authors) >= asked
+        return max(sources, authors) >= (self.asked_voices or 0)
 
 
 class Cooldown(_Part, frozen=True, kw_only=True, dict=True):

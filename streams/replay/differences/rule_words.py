@@ -8,7 +8,7 @@ from typing import get_args
 from streams.deliver.words import percent, plural, span
 from streams.monitor import Rule
 from streams.monitor.options import MarginOptions
-from streams.monitor.rules import SUPPORTING_VOICES, MinSupport, duration_ms
+from streams.monitor.rules import MinSupport, duration_ms
 from streams.records import Severity
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)
@@ -44,7 +44,7 @@ def _margin(margin: float | MarginOptions) -> str:
 
 
 def _support(support: MinSupport) -> str:
-    voices = SUPPORTING_VOICES if support.voices is None and support.sources is None else support.voices
+    voices = support.asked_voices
     named = [] if support.sources is None else [plural(support.sources, "source")]
     named += [] if voices is None else [f"{plural(voices, 'voice')} (sources or authors)"]
     return f"{plural(support.stories, 'story', 'stories')} from {' and '.join(named)}"
