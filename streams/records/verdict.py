@@ -10,8 +10,20 @@ from streams.records.codec import UtcTime, VersionedDecoder, require_utc
 
 SCHEMA = 1
 
-VerdictKind = Literal["true_alarm", "false_alarm", "negative", "neutral", "positive", "wrong_entity"]
-"""The first two judge an alert; the others are the right answer for one message."""
+VerdictKind = Literal[
+    "true_alarm",
+    "false_alarm",
+    "negative",
+    "neutral",
+    "positive",
+    "not_negative",
+    "wrong_entity",
+    "duplicate",
+    "stale",
+]
+"""The first two judge an alert. `negative`, `neutral` and `positive` are the right answer for one message,
+`not_negative` says of it what it is not. The last three leave its sentiment open: it is not about the company, it
+repeats what was known, or it is old news."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
