@@ -16,14 +16,15 @@ VerdictKind = Literal[
     "negative",
     "neutral",
     "positive",
+    "correct",
     "not_negative",
     "wrong_entity",
     "duplicate",
     "stale",
 ]
-"""The first two judge an alert. `negative`, `neutral` and `positive` are the right answer for one message,
-`not_negative` says of it what it is not. The last three leave its sentiment open: it is not about the company, it
-repeats what was known, or it is old news."""
+"""The first two judge an alert. `negative`, `neutral` and `positive` are the right answer for one message, `correct`
+says that the model's answer was right, and `not_negative` what the message is not. The last three leave its sentiment
+open: it is not about the company, it repeats what was known, or it is old news."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
