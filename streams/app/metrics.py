@@ -1,8 +1,15 @@
-"""What /metrics shows of scoring and monitoring; delivery has counters of its own (`streams.deliver.metrics`)."""
+"""What /metrics shows of scoring and monitoring; delivery has counters of its own (`streams.deliver.metrics`).
+
+`deploy/docs/METRICS.md` tells of each what it means and what to do with it; a test holds the two together.
+"""
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 from prometheus_client import Counter, Gauge, Histogram
+
+WORKER = Gauge("squall_worker_info", "1; what runs here", ["version", "role", "compiled"])
 
 MESSAGES = Counter(
     "squall_messages_total", "Messages read, by outcome: mentioned, unlinked, repeated, refused", ["outcome"]
@@ -17,6 +24,27 @@ STEP_SECONDS = Histogram(
     "Time of one step for one batch",
     ["step"],
     buckets=(0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60),
+)
+MENTION_DELAY = Histogram(
+    "squall_message_to_mention_seconds",
+    "From a message's arrival at Kafka to the acknowledgement of its mentions, by message",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300),
+)
+LAST_MESSAGE = Gauge(
+    "squall_last_message_seconds",
+    "When a source's last readable message arrived at Kafka, as Unix time",
+    ["source"],
+)
+BATCH_FILL = Histogram(
+    "squall_batch_token_fill",
+    "Share of a forward pass that is text and not padding, 0 to 1",
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1),
+)
+BATCH_TOKENS = Counter("squall_batch_tokens_total", "Tokens of text that went through the network, padding left out")
+QUEUE_DEPTH = Gauge(
+    "squall_queue_depth",
+    "Batches that a stage has not begun with: one that waits for it, one held up in the stage before; at most 2",
+    ["stage"],
 )
 TRUNCATED = Counter("squall_truncated_total", "Mentions whose text the classifier read only in part")
 MODEL = Gauge("squall_model_info", "1 for the model in use, 0 for those before it", ["name", "version"])
@@ -48,5 +76,69 @@ WATERMARK = Gauge("squall_watermark_seconds", "Event time up to which bins are c
 ALERT_DELAY = Histogram(
     "squall_published_to_alerted_seconds",
     "From the arrival of the mention that closed the bin to its alert's delivery to Kafka",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300),
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 300),
+)
+
+
+class Family(NamedTuple):
+    """A metric whose samples are put together as a whole, so that none is left of a company that has moved away."""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+    kind: Literal["gauge", "counter"] = "gauge"
+
+
+CACHE_LOOKUPS = Family(
+    "squall_cache_lookups_total",
+    "Texts looked up among those remembered, by outcome: hit, miss",
+    ("outcome",),
+    "counter",
+)
+GPU_MEMORY = Family(
+    "squall_gpu_memory_bytes",
+    "Memory of a CUDA device: allocated by tensors, reserved by this process, total",
+    ("device", "kind"),
+)
+BINS_OPEN = Family("squall_bins_open", "Minutes of companies that hold mentions and have not closed", ("partition",))
+ENTITIES = Family("squall_entities", "Companies of which something is remembered", ("partition",))
+ALERTS_OPEN = Family("squall_alerts_open", "Alerts that are open now, by state: pending, firing", ("rule", "state"))
+COMPANY = Family(
+    "squall_company_info", "1 for a company of a watch list that is monitored here", ("entity", "name", "sector")
+)
+COMPANY_SHARE = Family(
+    "squall_company_negative_share",
+    "Mean P(negative) of a company's votes in the last hour of event time, 0 to 1; watch list only",
+    ("entity",),
+)
+COMPANY_VOTES = Family(
+    "squall_company_votes", "Votes of a company in the last hour of event time; watch list only", ("entity",)
+)
+COMPANY_USUAL = Family(
+    "squall_company_usual_share",
+    "Negative share that the first rule takes for usual at a company now, 0 to 1; watch list only",
+    ("entity",),
+)
+COMPANY_MENTIONS = Family(
+    "squall_company_mentions_total",
+    "Mentions of a company in bins that have closed, copies included; watch list only",
+    ("entity",),
+    "counter",
+)
+COMPANY_ALERT = Family(
+    "squall_company_alert", "1 while an alert of a company is firing; watch list only", ("entity", "rule", "severity")
+)
+SECTOR_SHARE = Family(
+    "squall_sector_negative_share",
+    "Mean P(negative) of the votes of a sector's companies in the last hour of event time, 0 to 1",
+    ("sector",),
+)
+SECTOR_VOTES = Family(
+    "squall_sector_votes", "Votes of a sector's companies in the last hour of event time", ("sector",)
+)
+SECTOR_MENTIONS = Family(
+    "squall_sector_mentions_total",
+    "Mentions of a sector's companies in bins that have closed, copies included",
+    ("sector",),
+    "counter",
 )
