@@ -22,11 +22,12 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from streams import compiled
+from streams.delivery_sections import DeliverySettings, explain_place
 from streams.errors import ConfigError
+from streams.retrain_sections import RetrainSettings
 from streams.sections import (
     BrokerSettings,
     ClassifierSettings,
-    DeliverySettings,
     EntitySettings,
     IngestSettings,
     KafkaSettings,
@@ -43,6 +44,7 @@ __all__ = [
     "IngestSettings",
     "KafkaSettings",
     "MonitorSettings",
+    "RetrainSettings",
     "Settings",
     "TopicSettings",
     "WorkerSettings",
@@ -79,6 +81,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     monitor: MonitorSettings = MonitorSettings()
     delivery: DeliverySettings = DeliverySettings()
+    retrain: RetrainSettings = RetrainSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -193,9 +196,15 @@ def _refuse_unknown_keys(values: dict[str, Any], path: Path) -> None:
             if f"{section}.{name}" not in known:
                 msg = f"{path}: unknown key '{section}.{name}'{nearest(f'{section}.{name}', known)}"
                 raise ConfigError(msg)
-            if content[name] == MASK:
+            if _holds_mask(content[name]):
                 msg = f"{path}: '{section}.{name}' is {MASK}, which stands for a secret: give the secret itself"
                 raise ConfigError(msg)
+
+
+def _holds_mask(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_holds_mask(inner) for inner in value.values())
+    return bool(value == MASK)
 
 
 def _from_variables(variables: Mapping[str, str]) -> dict[str, Any]:
@@ -226,10 +235,12 @@ def _explain(error: ValidationError, path: Path | None, overrides: dict[str, Any
     lines = []
     for problem in error.errors():
         location = [str(part) for part in problem["loc"]]
-        key = ".".join(location[:2])
+        key, words = ".".join(location[:2]), problem["msg"].removeprefix("Value error, ")
+        if location[0] == "delivery":
+            key, words = explain_place(problem["loc"], problem["type"], words)
         from_variable = len(location) > 1 and location[1] in overrides.get(location[0], {})
         place = f"{ENV_PREFIX}{'__'.join(location[:2]).upper()}" if from_variable else f"{path or 'defaults'}: {key}"
-        lines.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
+        lines.append(f"{place}: {words}")
     return "\n".join(lines)
 
 

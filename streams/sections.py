@@ -8,21 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from models.errors import LanguagesError
 from models.language_models import parse_languages
 from models.languages import check_code
+from streams.section import Section
 
 _YEAR_S = 366 * 86_400.0
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
-
-
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """How to reach Kafka."""
 
     bootstrap_servers: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1:9092",)
@@ -95,7 +92,7 @@ class KafkaSettings(_Section):
         return options
 
 
-class TopicSettings(_Section):
+class TopicSettings(Section):
     """Names and sizes of the topics."""
 
     prefix: str = Field("squall", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,100}$")
@@ -139,7 +136,7 @@ class TopicSettings(_Section):
         return f"{self.prefix}.control"
 
 
-class BrokerSettings(_Section):
+class BrokerSettings(Section):
     """The local broker, for development and demonstrations."""
 
     data_dir: Path = Path(".squall/broker")
@@ -148,7 +145,7 @@ class BrokerSettings(_Section):
     """Port of the local broker, on the loopback interface."""
 
 
-class IngestSettings(_Section):
+class IngestSettings(Section):
     """Bounds and redaction of incoming messages."""
 
     max_bytes: int = Field(262_144, ge=1_024, le=1_048_576)
@@ -171,7 +168,7 @@ class IngestSettings(_Section):
     """A mention carries at most this much of the text."""
 
 
-class EntitySettings(_Section):
+class EntitySettings(Section):
     """The companies that are watched for."""
 
     tables: tuple[Path, ...] = ()
@@ -196,7 +193,7 @@ def _told_as_value() -> Iterator[None]:
         raise ValueError(str(error)) from error
 
 
-class ClassifierSettings(_Section):
+class ClassifierSettings(Section):
     """The scoring engine."""
 
     model: Path | None = None
@@ -218,7 +215,7 @@ class ClassifierSettings(_Section):
     model_languages: Annotated[tuple[str, ...], NoDecode] = ("en",)
     """Languages that the model reads, ISO 639; `*` is every language. A text whose language cannot be told is taken to
     be in the first of them. A message in a language without a model is not scored: it goes to the dead letters."""
-    languages: dict[str, Any] = {}
+    languages: dict[str, Any] = Field({})
     """Models for further languages, by language: a folder, or a table with `model` and `labels`; see the README."""
     allow_download: bool = False
     """Let a model of `languages` that is no folder be fetched from the Hugging Face Hub, under its name there."""
@@ -272,7 +269,7 @@ class ClassifierSettings(_Section):
         return self
 
 
-class WorkerSettings(_Section):
+class WorkerSettings(Section):
     """The process that runs the Faust agents."""
 
     host: str = "127.0.0.1"
@@ -294,11 +291,13 @@ class WorkerSettings(_Section):
     instance_id: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,200}$")
     """A name of this worker's own that outlives restarts, such as a StatefulSet's pod name: with it a restarted worker
     takes up its partitions at once instead of after the session timeout. No two workers may share one."""
+    most_company_series: int = Field(500, ge=0, le=10_000)
+    """Companies of the watch lists that have series of their own on /metrics; of more, the first ones have."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of log lines."""
 
 
-class MonitorSettings(_Section):
+class MonitorSettings(Section):
     """From mentions to alerts."""
 
     rules: Path | None = None
@@ -309,27 +308,3 @@ class MonitorSettings(_Section):
     """A near-duplicate within this time of a story's first message is the same story."""
     author_votes_per_hour: int = Field(2, ge=1, le=1_000)
     """Stories of one author that count for a company in an hour; more are kept, but have no vote."""
-
-
-class DeliverySettings(_Section):
-    """How alerts reach people."""
-
-    terminal: bool = True
-    """Print each alert that fires or resolves."""
-    webhook_url: SecretStr | None = None
-    """Receiver of alerts in the shape of Alertmanager's webhook, version 4. Masked, as it often holds a key."""
-    webhook_token: SecretStr | None = None
-    """Sent as `Authorization: Bearer`."""
-    webhook_timeout_s: float = Field(10.0, gt=0, le=60)
-    """Longest wait for the receiver's answer."""
-    external_url: str = "http://127.0.0.1:6066"
-    """Address of this Squall in the webhook's `externalURL`. Unset: the loopback address at worker.port; name it where
-    receivers run elsewhere, or where worker.port is 0."""
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
-            msg = "must begin with http:// or https://"
-            raise ValueError(msg)
-        return value

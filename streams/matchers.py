@@ -1,0 +1,78 @@
+"""Matchers of labels in Alertmanager's syntax: `entity="ACME"`, `severity!="info"`, `sector=~"Banks|Insurance"`. Pure.
+
+A label that is not there is an empty text, as in Alertmanager: `sector!="Banks"` matches where there is no sector.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Operator = Literal["=", "!=", "=~", "!~"]
+
+_FORM = re.compile(r"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(.*?)\s*", re.DOTALL)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on one label."""
+
+    label: str
+    operator: Operator
+    value: str
+    """A text, or for `=~` and `!~` a regular expression that has to fit the whole label."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether labels fulfil it."""
+        found = labels.get(self.label, "")
+        if self.operator in ("=", "!="):
+            return (found == self.value) == (self.operator == "=")
+        return (re.fullmatch(self.value, found, re.DOTALL) is not None) == (self.operator == "=~")
+
+    def __str__(self) -> str:
+        quoted = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'{self.label}{self.operator}"{quoted}"'
+
+
+def parse_matcher(text: str) -> Matcher:
+    r"""Read one matcher. The value may stand in quotes, with `\"`, `\\` and `\n` in it, or be one bare word.
+
+    Raises:
+        ValueError: it is none; the message says what is wrong with it.
+    """
+    form = _FORM.fullmatch(text)
+    if form is None:
+        msg = f'{text!r} is no matcher: write one as entity="ACME", with =, !=, =~ or !~'
+        raise ValueError(msg)
+    label, operator, rest = form.groups()
+    if quoted := _QUOTED.fullmatch(rest):
+        value = re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), quoted[1], flags=re.DOTALL)
+    elif '"' in rest or "," in rest or any(character.isspace() for character in rest):
+        msg = f"{text!r}: a value with spaces, commas or quotes stands in double quotes; one matcher is one list entry"
+        raise ValueError(msg)
+    else:
+        value = rest
+    if operator in ("=~", "!~"):
+        try:
+            re.compile(value)
+        except re.error as error:
+            msg = f"{text!r} holds no regular expression: {error}"
+            raise ValueError(msg) from None
+    return Matcher(label, operator, value)  # type: ignore[arg-type]
+
+
+def parse_label(text: str) -> tuple[str, str]:
+    """Read `name=value`, as a person gives a label on the command line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    matcher = parse_matcher(text)
+    if matcher.operator != "=":
+        msg = f"{text!r} is no label: write it as name=value"
+        raise ValueError(msg)
+    return matcher.label, matcher.value
