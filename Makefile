@@ -4,6 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The images' packages: fewer than here, and the same versions.
+IMAGE_LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--constraint requirements.lock
 export DATA
 
 .DEFAULT_GOAL := help
@@ -54,6 +57,10 @@ bench: $(READY) compiled ## measure speed on this machine
 lock: $(READY) ## pin the newest allowed versions, with hashes and without registry addresses
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--extra dev pyproject.toml --output-file requirements.lock
+	@$(IMAGE_LOCK) deploy/docker/build.in --output-file deploy/docker/build.lock
+	@$(IMAGE_LOCK) pyproject.toml --output-file deploy/docker/cuda.lock
+	@$(IMAGE_LOCK) pyproject.toml --extra onnx --extra openvino --excludes deploy/docker/not-on-cpu.txt \
+		--no-emit-package torch --output-file deploy/docker/cpu.lock
 
 clean: ## stop the local broker and remove what was made here
 	@test ! -x $(BIN)/squall || $(BIN)/squall broker stop || true

@@ -17,6 +17,8 @@ from pathlib import Path
 from streams import compiled
 from streams.errors import SquallError
 
+_PACKAGES = ("models", "streams")
+"""Where the modules are, and what they import of ours."""
 _TAIL = 15
 """Lines of a failed build that are shown."""
 
@@ -80,10 +82,16 @@ def _require_tools() -> None:
 
 
 def _build(scratch: Path) -> Path:
+    root = Path(compiled.__file__).parents[1]
+    # Of an installed wheel the sources lie among all other packages, some of which mypy would take for the library's.
+    alone = scratch / "sources"
+    for package in _PACKAGES:
+        shutil.copytree(root / package, alone / package, ignore=_all_but_code)
+    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(  # noqa: S603 - this module itself
-        [sys.executable, "-m", "deploy.compile", str(scratch)],
-        cwd=Path(compiled.__file__).parents[1],  # mypyc names modules by their path from here
-        env=os.environ | {compiled.ENVIRONMENT: "0"},
+        [sys.executable, "-P", "-m", "deploy.compile", str(scratch)],
+        cwd=alone,  # mypyc names modules by their path from here
+        env=os.environ | {compiled.ENVIRONMENT: "0", "PYTHONPATH": paths},
         capture_output=True,
         text=True,
         check=False,
@@ -95,15 +103,20 @@ def _build(scratch: Path) -> Path:
     return scratch / "lib"
 
 
+def _all_but_code(folder: str, names: list[str]) -> set[str]:
+    """Return what is not to be copied: all that is neither a module nor a folder that may hold one."""
+    code = {name for name in names if name.endswith(".py") or Path(folder, name).is_dir()}
+    return set(names) - code | {"__pycache__"}
+
+
 def _build_here(scratch: Path) -> None:
     """What runs in the process of its own."""
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    root = Path.cwd()
     # mypy's own settings stay out of it: what is compiled must not depend on a file beside the sources.
     options = ["--config-file=", "--ignore-missing-imports", f"--cache-dir={scratch / 'mypy'}"]
-    modules = [str(path.relative_to(root)) for path in compiled.sources()]
+    modules = [str(path.relative_to(Path(compiled.__file__).parents[1])) for path in compiled.sources()]
     extensions = mypycify([*options, *modules], target_dir=str(scratch / "c"), group_name=compiled.GROUP, opt_level="3")
     for extension in extensions:
         # Where the machine can multiply and add in one step, a compiler does so by default, and rounds once instead of
