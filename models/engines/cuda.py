@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.engines import passes
 from models.engines.base import Engine, Outputs, TokenBatch
 from models.engines.packed import PackedBert, why_not_packed
 from models.engines.packing import Pack, Shape, choose_shape, fill, pack, plan_packs
@@ -68,6 +69,7 @@ class DirectLane:
         """Compute a pack."""
         parts = (torch.from_numpy(part) for part in (packed.ids, packed.positions, packed.offsets))
         self._rows = self._network(*parts, packed.longest).numpy()
+        passes.tell(packed.tokens, packed.tokens)
 
     def collect(self) -> Rows:
         """Return what `submit` computed."""
@@ -214,6 +216,7 @@ class CudaLane:
             self._queue(fill(packed, shape, self._pad_id), packed.rows, recorded)
         else:
             self._queue(packed, packed.rows, None)
+        passes.tell(packed.tokens, packed.tokens if shape is None else shape.tokens)
 
     def collect(self) -> Rows:
         """Wait for the copy back, and return the rows."""

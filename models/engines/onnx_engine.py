@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.engines import passes
 from models.engines.artefacts import obtain, recipe_for
 from models.engines.base import Outputs, TokenBatch
 from models.engines.graph import IDS, MASK, POOLED, to_onnx
@@ -134,6 +135,7 @@ class OnnxEngine:
             rows *= 2
         ids, mask = pad(rows, batch.padded_length, self._pad_id)
         (pooled,) = self._session.run([POOLED], {IDS: ids.numpy(), MASK: mask.numpy()})
+        passes.tell_padded(batch.rows, batch.padded_length, repeated=len(rows) // len(batch.rows))
         return np.asarray(pooled[: len(batch.rows)], dtype=np.float32)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.engines import passes
 from models.engines.artefacts import obtain, recipe_for
 from models.engines.base import Outputs, TokenBatch
 from models.engines.graph import IDS, MASK, to_openvino
@@ -139,6 +140,8 @@ class OpenVinoEngine:
                 ids, mask = pad(batch.rows, batch.padded_length, self._pad_id)
                 self._queue.start_async({IDS: ids.numpy(), MASK: mask.numpy()}, index)
             self._queue.wait_all()
+        for batch in batches:
+            passes.tell_padded(batch.rows, batch.padded_length)
         return [self._heads(pooled[index]) for index in range(len(batches))]
 
     def close(self) -> None:

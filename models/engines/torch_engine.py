@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from models.engines import passes
 from models.engines.base import Outputs, TokenBatch
 from models.network import ClassifierNetwork
 from models.tokens import pad
@@ -68,4 +69,5 @@ class TorchEngine:
             ids, mask = ids.pin_memory(), mask.pin_memory()
         ids, mask = (part.to(self._device, non_blocking=True) for part in (ids, mask))
         pooled = self._network.pool(ids, mask)
+        passes.tell_padded(batch.rows, batch.padded_length)
         return *self._network.heads(pooled), pooled

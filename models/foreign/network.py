@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.batching import plan_batches
 from models.bounds import is_shortened, shorten
 from models.device import choose_device, choose_dtype
+from models.engines import passes
 from models.errors import ModelFilesError
 from models.files import CONFIG, TOKENIZER
 from models.foreign.files import ForeignFiles
@@ -110,9 +111,11 @@ class ForeignNetwork:
         for batch in plan_batches([len(row) for row in distinct], self._max_tokens):
             # The last step of lengths may exceed what the network has positions for.
             length = min(batch.padded_length, self.max_length)
-            ids, mask = pad([distinct[at] for at in batch.indices], length, self._pad_id)
+            members = [distinct[at] for at in batch.indices]
+            ids, mask = pad(members, length, self._pad_id)
             answer = self._network(input_ids=ids.to(self._device), attention_mask=mask.to(self._device)).logits
             logits[list(batch.indices)] = answer.double().cpu().numpy()
+            passes.tell_padded(members, length)
         return logits[[place[row] for row in rows]]
 
     def _try_out(self, files: ForeignFiles) -> None:

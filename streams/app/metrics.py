@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter was born: nobody asks, and it would double their number
 
 WORKER = Gauge("squall_worker_info", "1; what runs here", ["version", "role", "compiled"])
 
@@ -88,6 +92,14 @@ class Family(NamedTuple):
     labels: tuple[str, ...] = ()
     kind: Literal["gauge", "counter"] = "gauge"
 
+    def made_of(self, samples: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+        """Return the metric with samples: label values and number of each."""
+        make = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
+        made = make(self.name, self.help, labels=self.labels)
+        for values, number in samples:
+            made.add_metric(values, number)
+        return made
+
 
 CACHE_LOOKUPS = Family(
     "squall_cache_lookups_total",
@@ -116,7 +128,7 @@ COMPANY_VOTES = Family(
 )
 COMPANY_USUAL = Family(
     "squall_company_usual_share",
-    "Negative share that the first rule takes for usual at a company now, 0 to 1; watch list only",
+    "Negative share that is usual for a company now, by the first spike rule or else the first rule; watch list only",
     ("entity",),
 )
 COMPANY_MENTIONS = Family(

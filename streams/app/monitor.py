@@ -15,7 +15,9 @@ from mode import CrashingSupervisor
 from streams import __version__
 from streams.app import metrics
 from streams.app.apps import Fatal, assigned_partitions, log, make_app, raw_topic
+from streams.app.company_series import Companies, PartitionSeries
 from streams.app.layout import STATE_TABLE, group
+from streams.app.monitor_figures import SHOWN, Watched, look
 from streams.app.pipeline import OrderedPipeline
 from streams.app.sender import Outgoing, Sender
 from streams.app.store import StateTable
@@ -27,6 +29,8 @@ from streams.records import Alert, DeadLetter, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
+_LOOK_S = 3.0
+"""How often the figures of companies and sectors are made anew."""
 
 Change = tuple[int, str, bytes | None]
 """Partition, key, value."""
@@ -40,6 +44,8 @@ class _Batch:
     dead: list[DeadLetter] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     clocks: list[Change] = field(default_factory=list)
+    closing: list[float] = field(default_factory=list)
+    """When the mentions arrived whose bins brought alerts about, Unix time."""
 
 
 class MonitorService:
@@ -51,6 +57,7 @@ class MonitorService:
         sender: takes alerts and state to Kafka.
         fatal: ends the process.
         names: display names of companies by symbol.
+        companies: whom /metrics shows by name.
     """
 
     def __init__(
@@ -61,15 +68,18 @@ class MonitorService:
         fatal: Fatal,
         *,
         names: Mapping[str, str],
+        companies: Companies | None = None,
     ) -> None:
         self._names = names
+        self._companies = companies or Companies()
         self._settings = settings
         self._rules = rules
         self._sender = sender
         self._fatal = fatal
         self._monitors: dict[int, PartitionMonitor] = {}
+        self._series: dict[int, PartitionSeries] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
-        self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal)
+        self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal, names=("absorb", "save"))
         self.assigned: set[int] | None = None
         self.app = self._make_app()
 
@@ -96,6 +106,20 @@ class MonitorService:
         # In the thread that the monitors run in, so that no batch is read half by these rules and half by those.
         await asyncio.get_running_loop().run_in_executor(self._thread, exchange)
 
+    async def look_for_ever(self) -> None:
+        """Every few seconds: show what the monitors know, on /metrics."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            await self._look()
+
+    async def _look(self) -> None:
+        partitions = {number: Watched(monitor, self._series[number]) for number, monitor in self._monitors.items()}
+        # In the thread that the monitors run in: what they know changes with every record.
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._show, partitions)
+
+    def _show(self, partitions: Mapping[int, Watched]) -> None:
+        SHOWN.show(look(partitions, self._rules, self._companies))
+
     async def stop(self) -> None:
         """Let go of threads and tasks."""
         await self._pipeline.stop()
@@ -117,14 +141,17 @@ class MonitorService:
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             # What is under way was waited for; the table now changes hands, so the copies in memory are void.
             self._monitors.clear()
+            self._series.clear()
             metrics.WATERMARK.clear()
             self.assigned = assigned_partitions(assigned, topics.mentions)
+            await self._look()  # at nothing: what has moved to another worker is shown there
 
         async def on_recovered() -> None:
             # Not at the next record: on a quiet partition nobody would see for how far it was watched.
             try:
                 for number in sorted(self.assigned or ()):
                     self._monitor(number)
+                await self._look()
             except Exception as error:  # Faust would pass it over
                 self._fatal(error)
 
@@ -135,9 +162,13 @@ class MonitorService:
     def _monitor(self, partition: int) -> PartitionMonitor:
         monitor = self._monitors.get(partition)
         if monitor is None:
-            monitor = PartitionMonitor(partition, self._rules, monitor_options(self._settings), names=self._names)
+            partitions = self._settings.topics.mention_partitions
+            series = PartitionSeries(self._companies.of_partition(partition, partitions))
+            options = monitor_options(self._settings)
+            monitor = PartitionMonitor(partition, self._rules, options, names=self._names, on_bin=series.on_bin)
             monitor.restore(self._table.saved(partition))
-            self._monitors[partition] = monitor
+            series.take_up(monitor.entities)
+            self._monitors[partition], self._series[partition] = monitor, series
             _show_watermark(partition, monitor)
             log.info("monitoring partition %d of %s", partition, self._settings.topics.mentions)
         return monitor
@@ -175,7 +206,7 @@ class MonitorService:
             alerts = monitor.absorb(record, message.offset)
             if alerts:
                 batch.alerts += alerts
-                metrics.ALERT_DELAY.observe(max(0.0, time.time() - message.timestamp))
+                batch.closing.append(message.timestamp)
         for number, monitor in monitors.items():
             changes = monitor.changes()
             batch.changes += [(number, key, value) for key, value in changes.entities]
@@ -207,6 +238,8 @@ class MonitorService:
                     for letter in batch.dead
                 ]
             )
+            for arrived_s in batch.closing:
+                metrics.ALERT_DELAY.observe(max(0.0, time.time() - arrived_s))
             for changes in (batch.changes, batch.clocks):
                 for partition, key, value in changes:
                     self._table.save(partition, key, value)

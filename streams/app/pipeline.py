@@ -7,8 +7,11 @@ one more may wait before it: the bound that slows the consumer down when a step 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
+
+from streams.app import metrics
 
 Step = Callable[[Any], Awaitable[Any]]
 
@@ -20,21 +23,38 @@ class OrderedPipeline:
         steps: each takes what the step before returned.
         on_failure: called once with the first error of a step; nothing is processed after it, since a batch must not
             overtake one that failed.
+        names: of the steps, for /metrics; without them nothing is shown.
     """
 
-    def __init__(self, *steps: Step, on_failure: Callable[[BaseException], None]) -> None:
+    def __init__(self, *steps: Step, on_failure: Callable[[BaseException], None], names: Sequence[str] = ()) -> None:
         self._steps = steps
+        self._handed = [0] * len(steps)
+        self._begun = [0] * len(steps)
+        for number, name in enumerate(names):
+            metrics.QUEUE_DEPTH.labels(name).set_function(partial(self.waiting, number))
         self._on_failure = on_failure
         self._queues: list[asyncio.Queue[Any]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = False
+
+    def waiting(self, number: int) -> int:
+        """Return how many batches a step has before it: one in its queue, and one for which there was no room yet."""
+        return self._handed[number] - self._begun[number]
 
     async def put(self, batch: object) -> None:
         """Hand over a batch; waits while the first step has one waiting."""
         if not self._tasks:
             self._queues = [asyncio.Queue(maxsize=1) for _ in self._steps]
             self._tasks = [asyncio.create_task(self._run(number)) for number in range(len(self._steps))]
-        await self._queues[0].put(batch)
+        await self._hand(0, batch)
+
+    async def _hand(self, number: int, batch: object) -> None:
+        self._handed[number] += 1
+        try:
+            await self._queues[number].put(batch)
+        except asyncio.CancelledError:
+            self._handed[number] -= 1
+            raise
 
     async def stop(self) -> None:
         """Stop at once; what is under way is dropped, unacknowledged."""
@@ -45,15 +65,16 @@ class OrderedPipeline:
 
     async def _run(self, number: int) -> None:
         queue = self._queues[number]
-        following = self._queues[number + 1] if number + 1 < len(self._queues) else None
+        has_next = number + 1 < len(self._queues)
         while True:
             batch = await queue.get()
+            self._begun[number] += 1
             if self._failed:
                 continue
             try:
                 result = await self._steps[number](batch)
-                if following is not None:
-                    await following.put(result)
+                if has_next:
+                    await self._hand(number + 1, result)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:

@@ -19,6 +19,7 @@ from mode import CrashingSupervisor
 from models.prediction import Prediction
 from streams.app import metrics
 from streams.app.apps import Fatal, assigned_partitions, log, make_app, raw_topic, received_at
+from streams.app.arrivals import show_arrivals
 from streams.app.layout import group
 from streams.app.offsets import OffsetReader, Position
 from streams.app.pipeline import OrderedPipeline
@@ -68,7 +69,9 @@ class ScorerService:
         self._threads = {
             step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score", "finish")
         }
-        self._pipeline = OrderedPipeline(self._prepare, self._score, self._deliver, on_failure=fatal)
+        self._pipeline = OrderedPipeline(
+            self._prepare, self._score, self._deliver, on_failure=fatal, names=("prepare", "score", "deliver")
+        )
         self.positions: dict[int, Position] = {}
         self.assigned: set[int] | None = None
         self.app = self._make_app()
@@ -142,6 +145,7 @@ class ScorerService:
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("prepare").time():
             batch.prepared = await loop.run_in_executor(self._threads["prepare"], self._stage.prepare, records)
+        show_arrivals(batch.prepared.heard)
         return batch
 
     async def _score(self, batch: _Batch) -> _Batch:
@@ -179,6 +183,7 @@ class ScorerService:
             async with self._sending:
                 await self._wake(prepared)
                 await self._sender.send(records)
+                _show_delay(prepared, outcome, datetime.now(UTC))
                 for partition, published_at, arrived_at in prepared.times:
                     self._feeds.seen(partition, published_at, arrived_at)
                 for partition, mark in prepared.marks:
@@ -222,6 +227,14 @@ def _mention(topic: str, mention: Mention) -> Outgoing:
 
 def _dead_letter(topic: str, letter: DeadLetter) -> Outgoing:
     return Outgoing(topic, letter.value, key=letter.key, headers=tuple(letter.headers()))
+
+
+def _show_delay(prepared: Prepared, outcome: Outcome, now: datetime) -> None:
+    """Show how long each message took that has become mentions; those have just been acknowledged."""
+    came_through = {mention.message_id for mention in outcome.mentions}
+    for ready in prepared.ready:
+        if ready.message_id in came_through:
+            metrics.MENTION_DELAY.observe(max(0.0, (now - ready.record.received_at).total_seconds()))
 
 
 def _count(prepared: Prepared, outcome: Outcome) -> None:

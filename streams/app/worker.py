@@ -19,8 +19,9 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from streams import compiled
-from streams.app import logs, metrics
+from streams.app import logs, metrics, on_scrape
 from streams.app.apps import log
+from streams.app.company_series import load_companies
 from streams.app.control import ControlReader
 from streams.app.deliverer import DeliveryLoop
 from streams.app.health import HealthServer, Watchdog
@@ -88,6 +89,8 @@ class Worker:
             # What lies on disk comes before connections: a wrong path is told at once, and leaves nothing open.
             configured = rules_in_force(self._settings)
             names = await asyncio.to_thread(company_names, self._settings)
+            watches = self._role in ("all", "monitor")
+            companies = await asyncio.to_thread(load_companies, self._settings) if watches else None
             receivers = sinks(self._settings.delivery, console=self._console)
             control = ControlReader(self._options, self._settings.topics.control)
             stack.push_async_callback(control.stop)
@@ -96,20 +99,24 @@ class Worker:
             except KafkaError as error:
                 raise self._no_kafka(error) from error
             rules = None
-            if self._role in ("all", "monitor"):
+            if watches:
                 rules = RulesInForce(self._settings, configured)
                 rules.begin(cast("RulesInUse | None", meant.get(RulesInUse)))
             stage: ScoringStage | None = None
             if self._role in ("all", "scorer"):
+                stack.callback(on_scrape.count_passes())
                 stage = await self._load_stage(cast("ModelInUse | None", meant.get(ModelInUse)))
             sender = await self._connect(stack)
             apps: list[faust.App] = []
             if rules is not None:
                 log.info("the monitor is %s", "compiled" if compiled.is_used() else "plain Python: see squall compile")
-                self._monitor = MonitorService(self._settings, rules.rules, sender, self._die, names=names)
+                self._monitor = MonitorService(
+                    self._settings, rules.rules, sender, self._die, names=names, companies=companies
+                )
                 stack.push_async_callback(self._monitor.stop)
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
                 apps.append(self._monitor.app)
+                self._in_background(stack, self._monitor.look_for_ever())
                 self._deliver_to(stack, receivers)
             if stage is not None:
                 reader = await self._reader(stack, self._settings.topics.messages, f"{self._prefix}-scorer")
@@ -131,6 +138,7 @@ class Worker:
         worker = self._settings.worker
         health = HealthServer(worker.host, worker.port, is_ready=self._why_not_ready, beat=lambda: self._beat_s)
         log.info("health and metrics on %s", await health.start())
+        on_scrape.show_worker(self._role)
         stack.push_async_callback(health.stop)
 
     async def _change(self, rules: RulesInForce | None, record: Control) -> None:
@@ -148,7 +156,7 @@ class Worker:
         scorer = await asyncio.to_thread(model.load, meant)
         if model.cache is not None:
             cache = model.cache
-            metrics.REMEMBERED.set_function(lambda: cache.figures.entries)
+            on_scrape.CACHE.show(lambda: cache.figures)
         scorers = await asyncio.to_thread(with_other_languages, self._settings, scorer, cache=model.cache)
         return await asyncio.to_thread(make_stage, self._settings, scorers, linker)
 

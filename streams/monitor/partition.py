@@ -121,6 +121,16 @@ class PartitionMonitor:
         """Highest offset that was absorbed; -1 before the first."""
         return self._clock.offset
 
+    @property
+    def entities(self) -> Mapping[str, EntityState]:
+        """What is known of each company, by symbol. To be read between two records, not kept: it goes on changing."""
+        return self._entities
+
+    @property
+    def open_bins(self) -> int:
+        """Minutes of companies that hold mentions and have not closed."""
+        return len(self._due)
+
     def take_counters(self) -> Counters:
         """Return what was counted since the last call."""
         counters, self.counters = self.counters, Counters()

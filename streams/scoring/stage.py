@@ -110,6 +110,8 @@ class Prepared:
     """Feed marks, with their partitions."""
     times: list[tuple[int, datetime, datetime]] = field(default_factory=list)
     """Of every good message: partition, published at, received at."""
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """When the last readable message of each source arrived, repeated ones included."""
     repeated: int = 0
     unlinked: int = 0
     """Good messages that are about no company of the table."""
@@ -210,6 +212,7 @@ class ScoringStage:
 
     def _take(self, batch: Prepared, record: RawRecord, taken: set[str]) -> None:
         message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
+        batch.heard[message.source] = max(record.received_at, batch.heard.get(message.source, record.received_at))
         name = message_id(message.source, message.id)
         if name in taken or name in self._seen:
             batch.repeated += 1
