@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.bench.feed import BenchCompany, write_table
 from deploy.kafka import LocalBroker, free_port
-from streams.config import Settings
+from streams.config import DeliverySettings, Settings
 from streams.errors import SquallError
 from streams.records import Message, encode
 from streams.topics import admin_client, create_topics
@@ -116,6 +116,8 @@ def rig(
     companies: Sequence[BenchCompany],
     *,
     lateness_s: int | None = None,
+    watched: Sequence[str] = (),
+    sections: Mapping[str, Mapping[str, object]] | None = None,
     command: Sequence[str] = SQUALL,
 ) -> Iterator[Rig]:
     """Make topics of a prefix of their own, and take them away afterwards.
@@ -124,6 +126,8 @@ def rig(
         base: the user's settings; classifier, batch sizes and partitions are as they say.
         companies: the invented ones, beside the S&P 500.
         lateness_s: instead of the user's `monitor.allowed_lateness_s`.
+        watched: symbols of a watch list.
+        sections: further keys by section, instead of the user's.
         command: how to start `squall`.
     """
     prefix = f"squall-bench-{uuid.uuid4().hex[:8]}"
@@ -131,19 +135,28 @@ def rig(
     with tempfile.TemporaryDirectory(prefix="squall-bench-") as folder:
         table = Path(folder) / "companies.csv"
         write_table(table, companies)
+        watchlist = Path(folder) / "watched.txt"
+        watchlist.write_text("".join(f"{symbol}\n" for symbol in watched), encoding="utf-8")
         settings = base.model_copy(
             update={
                 "topics": base.topics.model_copy(update={"prefix": prefix}),
                 "entities": base.entities.model_copy(
-                    update={"tables": (table,), "include_sp500": True, "watchlists": ()}
+                    update={
+                        "tables": (table,),
+                        "include_sp500": True,
+                        "watchlists": (watchlist,) if watched else (),
+                    }
                 ),
                 "monitor": monitor,
-                "delivery": base.delivery.model_copy(update={"terminal": False, "webhook_url": None}),
+                "delivery": DeliverySettings(terminal=False),  # nobody is called for a measurement
                 "worker": base.worker.model_copy(
                     update={"port": free_port(), "host": "127.0.0.1", "data_dir": Path(folder) / "worker"}
                 ),
             }
         )
+        for section, keys in (sections or {}).items():
+            changed = getattr(settings, section).model_copy(update=dict(keys))
+            settings = settings.model_copy(update={section: changed})
         create_topics(settings)
         try:
             yield Rig(settings, Path(folder), command)
@@ -169,10 +182,24 @@ class WorkerProcess:
     def __init__(self, command: Sequence[str], settings: Settings, log: Path) -> None:
         self._url = f"http://127.0.0.1:{settings.worker.port}"
         self._log = log
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603  # our own command line
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment(settings)
             )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), as a crash or a lost machine would."""
+        self._process.kill()
+        self._process.wait()
 
     def wait_ready(self) -> None:
         """Wait until it is ready. Raises SquallError if it ends, or takes too long."""

@@ -1,0 +1,116 @@
+"""A feed of known composition, made message by message as it is published: what a bench under load offers. Pure.
+
+Of a hundred messages 97 are about one company, one is about none, one repeats an id that was sent fifty messages
+before, and one is no JSON. So it is known beforehand what each must become, and after the run each can be looked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from deploy.bench.feed import BenchCompany
+from models.benchmark import generate_texts
+from streams.ingest.decode import message_id
+from streams.records import Message, encode
+
+Fate = Literal["mentioned", "unlinked", "repeated", "refused"]
+"""What must become of a message; the words of `squall_messages_total`."""
+
+_ROUND = 100
+_FATES: dict[int, Fate] = {97: "unlinked", 98: "repeated", 99: "refused"}
+_REPEATED_AFTER = 50
+_SOURCES = 5
+_BODIES = 4_096
+_AUTHORS = 997
+_STRIDE = 7_919
+"""A prime, so that companies come in no order that follows the mix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record to publish."""
+
+    key: bytes
+    value: bytes
+    number: int
+    """Of the message; that of the first one for a repeat."""
+    fate: Fate
+
+
+class MixedFeed:
+    """Makes the messages of a feed by number.
+
+    Args:
+        companies: who the messages are about; at least one.
+        run: a word that tells this feed's ids from those of another.
+        seed: of the texts.
+        copies: every so many messages on one company, a text comes again with another ending, as reposts do; 0: never.
+
+    Raises:
+        ValueError: there is no company.
+    """
+
+    def __init__(self, companies: Sequence[BenchCompany], *, run: str, seed: int = 7, copies: int = 0) -> None:
+        if not companies:
+            raise ValueError("a feed needs a company")
+        self._companies = companies
+        self._run = run
+        self._copies = copies
+        # Without the symbol in front and the number behind: both come with the message.
+        self._bodies = [text.split(" ", 1)[1].rsplit(" ", 1)[0] for text in generate_texts(_BODIES, seed)]
+
+    def row(self, number: int, published_at: datetime) -> Row:
+        """Return a message.
+
+        Args:
+            number: from 0 on.
+            published_at: event time, UTC.
+        """
+        fate = fate_of(number)
+        source = f"wire-{number % _SOURCES}"
+        if fate == "refused":
+            return Row(source.encode(), f'{{"id": "{self._run}-{number}", '.encode(), number, fate)
+        first = number - _REPEATED_AFTER if fate == "repeated" else number
+        source = f"wire-{first % _SOURCES}"
+        body = self._bodies[first * _STRIDE % _BODIES]
+        text = f"{body} {first}" if fate == "unlinked" else f"${self.company(first).symbol} {self._text(body, first)}"
+        message = Message(
+            id=f"{self._run}-{first}",
+            source=source,
+            published_at=published_at,
+            text=text,
+            author=f"author-{number // 10_000}-{number % _AUTHORS}",
+        )
+        return Row(source.encode(), encode(message), first, fate)
+
+    def company(self, number: int) -> BenchCompany:
+        """Return the company that a message is about."""
+        return self._companies[number * _STRIDE % len(self._companies)]
+
+    def message_id(self, number: int) -> str:
+        """Return the id that a message's mentions bear."""
+        return message_id(f"wire-{number % _SOURCES}", f"{self._run}-{number}")
+
+    def _text(self, body: str, number: int) -> str:
+        if self._copies and number % self._copies == 0:
+            return f"{self._bodies[number // (50 * self._copies) % _BODIES]} (via wire {number % 1000})"
+        return f"{body} {number}"
+
+
+def fate_of(number: int) -> Fate:
+    """Return what must become of a message."""
+    return _FATES.get(number % _ROUND, "mentioned")
+
+
+def fates(count: int) -> Counter[str]:
+    """Return how many of the first `count` messages meet each fate."""
+    whole, rest = divmod(count, _ROUND)
+    found: Counter[str] = Counter({"mentioned": whole * (_ROUND - len(_FATES))})
+    for fate in _FATES.values():
+        found[fate] += whole
+    found.update(fate_of(number) for number in range(rest))
+    return found

@@ -1,0 +1,99 @@
+"""Publishes at a rate that is kept whatever the worker does: an open loop, which a slow worker cannot slow down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deploy.bench.mixed_feed import Row
+from streams.app.security import aiokafka_options
+from streams.app.sender import Outgoing, Sender
+from streams.config import Settings
+
+MakeRow = Callable[[int], Row]
+"""Makes the message of a number; called when it is due."""
+
+_LUMP_S = 0.05
+_MOST_AT_ONCE = 5_000
+"""Messages that are sent together where the publisher has fallen behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time at one rate.
+
+    Attributes:
+        per_s: messages per second, above 0.
+        seconds: how long.
+    """
+
+    per_s: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What was published in one stretch.
+
+    Attributes:
+        first, last: numbers of the messages, the last not included.
+        began_ms, ended_ms: Unix time in milliseconds.
+        late_s: the longest that a message came after its time.
+    """
+
+    first: int
+    last: int
+    began_ms: int
+    ended_ms: int
+    late_s: float
+
+    @property
+    def per_s(self) -> float:
+        """Messages per second that really went out."""
+        return (self.last - self.first) / max(1e-3, (self.ended_ms - self.began_ms) / 1000)
+
+
+def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0) -> Offered:
+    """Publish for a while, and return when Kafka has it all.
+
+    A message goes to the partition of its number, so that a repeat follows the one that it repeats.
+
+    Args:
+        settings: where to.
+        make: makes the messages.
+        stretch: how many and for how long.
+        first: number of the first message.
+
+    Raises:
+        DeliveryError: Kafka does not take them.
+    """
+    return asyncio.run(_offer(settings, make, stretch, first))
+
+
+async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int) -> Offered:
+    topics = settings.topics
+    sender = Sender(aiokafka_options(settings.kafka))
+    await sender.start()
+    try:
+        began_ms, began_s = time.time_ns() // 1_000_000, time.monotonic()
+        number, last, late_s = first, first + round(stretch.per_s * stretch.seconds), 0.0
+        while number < last:
+            elapsed_s = time.monotonic() - began_s
+            due = min(last, first + int(elapsed_s * stretch.per_s), number + _MOST_AT_ONCE)
+            if due <= number:
+                await asyncio.sleep(_LUMP_S)
+                continue
+            late_s = max(late_s, elapsed_s - (number - first) / stretch.per_s)
+            rows = [make(at) for at in range(number, due)]
+            number = due
+            await sender.send(
+                [
+                    Outgoing(topics.messages, row.value, row.key, partition=row.number % topics.message_partitions)
+                    for row in rows
+                ]
+            )
+        return Offered(first, last, began_ms, time.time_ns() // 1_000_000, late_s)
+    finally:
+        await sender.stop()
