@@ -32,6 +32,7 @@ from streams.app.rules_in_force import RulesInForce
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
+from streams.app.watching import make_watch, run_watch
 from streams.assembly import company_names, rules_in_force
 from streams.config import Settings
 from streams.deliver import AlertSink, sinks
@@ -47,6 +48,8 @@ EXIT_STUCK = 70
 """EX_SOFTWARE: the orchestrator is to start the process anew."""
 _STOP_WITHIN_S = 15.0
 """With what is closed afterwards, under the 30 s that Kubernetes gives by default."""
+_ANSWER_WITHIN_S = 10.0
+"""Longest wait for the offsets of one topic: an outage of Kafka shall not look like a process that stands still."""
 _SILENT_S = 15.0
 """A worker whose offsets Kafka has not told for so long is not ready."""
 
@@ -66,9 +69,11 @@ class Worker:
         self._console = console
         self._stopping = asyncio.Event()
         self._beat_s = time.monotonic()
+        self._watches = False
         self._scorer: ScorerService | None = None
         self._monitor: MonitorService | None = None
         self._model: ModelSwap | None = None
+        self._model_watch = make_watch(settings)
         self._readers: list[tuple[str, OffsetReader, Callable[[], set[int] | None]]] = []
         self._watchdog = Watchdog(settings.worker.watchdog_s)
         self._answered_s = time.monotonic()
@@ -120,11 +125,12 @@ class Worker:
                 self._deliver_to(stack, receivers)
             if stage is not None:
                 reader = await self._reader(stack, self._settings.topics.messages, f"{self._prefix}-scorer")
-                self._scorer = ScorerService(self._settings, stage, sender, reader, self._die)
+                self._scorer = ScorerService(self._settings, stage, sender, reader, self._die, self._model_watch)
                 stack.push_async_callback(self._scorer.stop)
                 await self._follow(stack, self._settings.topics.messages, self._scorer)
                 apps.append(self._scorer.app)
                 self._in_background(stack, self._scorer.tick_for_ever())
+                self._in_background(stack, run_watch(self._model_watch, self._settings, self._options))
             self._in_background(stack, control.follow(partial(self._change, rules)))
             _settle_memory()
             stack.callback(gc.unfreeze)  # what is left at the end is to be taken apart as usual
@@ -140,6 +146,7 @@ class Worker:
         log.info("health and metrics on %s", await health.start())
         on_scrape.show_worker(self._role)
         stack.push_async_callback(health.stop)
+        self._in_background(stack, self._beat_until_it_watches())
 
     async def _change(self, rules: RulesInForce | None, record: Control) -> None:
         """Do what the operators have decided."""
@@ -152,7 +159,7 @@ class Worker:
     async def _load_stage(self, meant: ModelInUse | None) -> ScoringStage:
         linker = await asyncio.to_thread(make_linker, self._settings)
         log.info("loading the classifier")
-        model = self._model = ModelSwap(self._settings)
+        model = self._model = ModelSwap(self._settings, self._model_watch.use)
         scorer = await asyncio.to_thread(model.load, meant)
         if model.cache is not None:
             cache = model.cache
@@ -238,14 +245,22 @@ class Worker:
         for start in starts:
             start.cancel()
 
+    async def _beat_until_it_watches(self) -> None:
+        """Beat while a model is loaded, however long that takes: who is slow to start is not dead."""
+        while not self._watches:
+            self._beat_s = time.monotonic()
+            await asyncio.sleep(1.0)
+
     async def _watch(self) -> None:
         """Beat, show the lag, and end the process if it stands still while records wait."""
         pause_s = min(5.0, self._settings.worker.watchdog_s / 4)
+        self._watches = True
         while True:
             self._beat_s = time.monotonic()
             for topic, reader, assigned in self._readers:
                 try:
-                    positions = await reader.read()
+                    async with asyncio.timeout(_ANSWER_WITHIN_S):
+                        positions = await reader.read()
                     self._answered_s = time.monotonic()
                 except (KafkaError, OSError) as error:
                     log.warning("cannot read the offsets of %s: %r", topic, error)
