@@ -35,6 +35,7 @@ from streams.sections import (
     TopicSettings,
     WorkerSettings,
 )
+from streams.watch_sections import WatchSettings
 
 __all__ = [
     "BrokerSettings",
@@ -47,6 +48,7 @@ __all__ = [
     "RetrainSettings",
     "Settings",
     "TopicSettings",
+    "WatchSettings",
     "WorkerSettings",
     "keys",
     "load_settings",
@@ -81,6 +83,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     monitor: MonitorSettings = MonitorSettings()
     delivery: DeliverySettings = DeliverySettings()
+    watch: WatchSettings = WatchSettings()
     retrain: RetrainSettings = RetrainSettings()
 
     @classmethod

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from pathlib import Path
 
 from models.errors import ModelError
-from models.files import peek_manifest
+from models.files import DEFAULT_MODEL, peek_manifest
 from models.prediction import ModelId, Scorer
 from models.swap import SwappableScorer
 from streams.app import metrics
@@ -24,10 +26,12 @@ class ModelInUse:
 
     Args:
         settings: the configuration.
+        on_use: told each model that answers from then on, and its folder.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_use: Callable[[Scorer, Path], None]) -> None:
         self._settings = settings
+        self._on_use = on_use
         self.cache = new_cache(settings)
         self._scorer: SwappableScorer | None = None
 
@@ -52,13 +56,13 @@ class ModelInUse:
         """
         if record is not None:
             try:
-                self._use(SwappableScorer(self._named(ModelId(record.name, record.version))))
+                self._use(self._folder_of(ModelId(record.name, record.version)))
             except (ModelError, SquallError, ValueError, OSError) as error:
                 metrics.MODEL_SWAPS.labels("failed").inc()
                 _log.critical("the model that is meant cannot be used, the configured one is: %s", error)
             else:
                 return self.scorer
-        self._use(SwappableScorer(load_scorer(self._settings, cache=self.cache)))
+        self._use(self._settings.classifier.model or DEFAULT_MODEL)
         return self.scorer
 
     async def change(self, record: Meant) -> None:
@@ -69,7 +73,8 @@ class ModelInUse:
             return
         _log.info("loading model %s %s, as %s decided", meant.name, meant.version, record.by)
         try:
-            await asyncio.to_thread(self.scorer.swap, lambda: self._named(meant), expected=meant)
+            folder = await asyncio.to_thread(self._folder_of, meant)
+            await asyncio.to_thread(self.scorer.swap, lambda: self._loaded(folder), expected=meant)
         except Exception as error:  # whatever it is, the worker goes on
             metrics.MODEL_SWAPS.labels("failed").inc()
             _log.critical(
@@ -81,19 +86,24 @@ class ModelInUse:
         _show(before, 0)
         _show(meant, 1)
         _log.info("model %s %s answers from here on", meant.name, meant.version)
+        self._on_use(self.scorer, folder)
 
-    def _use(self, scorer: SwappableScorer) -> None:
-        self._scorer = scorer
-        _show(scorer.model, 1)
+    def _use(self, folder: Path) -> None:
+        self._scorer = SwappableScorer(self._loaded(folder))
+        _show(self._scorer.model, 1)
+        self._on_use(self._scorer, folder)
 
-    def _named(self, meant: ModelId) -> Scorer:
-        """Load a model by its version from this worker's own folders."""
+    def _loaded(self, folder: Path) -> Scorer:
+        return load_scorer(self._settings, folder, cache=self.cache)
+
+    def _folder_of(self, meant: ModelId) -> Path:
+        """Find a model by its version among this worker's own folders."""
         folder = find_model(meant.version, self._settings)
         found = peek_manifest(folder).model
         if found != meant:
             msg = f"{folder} is {found.name} {found.version}, not {meant.name} {meant.version}"
             raise ValueError(msg)
-        return load_scorer(self._settings, folder, cache=self.cache)
+        return folder
 
 
 def _show(model: ModelId, value: int) -> None:

@@ -28,6 +28,7 @@ from streams.config import Settings
 from streams.records import DeadLetter, Mention, Progress, encode
 from streams.scoring import FeedClock, Outcome, Prepared, RawRecord, ScoringStage
 from streams.scoring.overload import Overload
+from streams.watch.watch import ModelWatch
 
 _TICK_S = 1.0
 
@@ -50,12 +51,20 @@ class ScorerService:
         sender: takes mentions and dead letters to Kafka.
         offsets: what waits on the messages topic.
         fatal: ends the process.
+        watch: told what has been scored and delivered.
     """
 
     def __init__(
-        self, settings: Settings, stage: ScoringStage, sender: Sender, offsets: OffsetReader, fatal: Fatal
+        self,
+        settings: Settings,
+        stage: ScoringStage,
+        sender: Sender,
+        offsets: OffsetReader,
+        fatal: Fatal,
+        watch: ModelWatch,
     ) -> None:
         self._settings = settings
+        self._watch = watch
         self._stage = stage
         self._sender = sender
         self._offsets = offsets
@@ -192,6 +201,7 @@ class ScorerService:
             self._stage.delivered(prepared)
             for event in batch.events:
                 await batch.stream.ack(event)
+        self._watch.scored([ready.message_id for ready in prepared.ready], prepared.texts, batch.predictions)
         _count(prepared, outcome)
         _count_answers(batch.predictions)
 

@@ -43,14 +43,39 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
     Raises:
         models.errors.ModelError: the model cannot be loaded.
     """
-    from models import Classifier
     from models.first_tier import TieredScorer
     from models.first_tier.files import has_tier
 
     options = settings.classifier
     place = folder or options.model or DEFAULT_MODEL
-    scorer: Scorer = Classifier.load(
-        place,
+    scorer = load_network(settings, place)
+    answers_itself = options.first_tier and options.own_topics is None  # topics need the network's vectors
+    if answers_itself or options.degrade_after_s is not None:
+        if has_tier(place):
+            level = options.first_tier_agreement if answers_itself else None
+            scorer = TieredScorer.load(
+                scorer,
+                place,
+                level=level,
+                audit_share=settings.watch.audit_share,
+                abstain_below=options.abstain_below,
+            )
+        else:
+            _log.warning("%s has no first tier: nothing is answered before the network, and nothing quickly", place)
+    return scorer if cache is None else CachedScorer(scorer, cache)
+
+
+def load_network(settings: Settings, folder: Path) -> Scorer:
+    """Load the network of a model folder alone, as these settings compute; this imports torch.
+
+    Raises:
+        models.errors.ModelError: the model cannot be loaded.
+    """
+    from models import Classifier
+
+    options = settings.classifier
+    return Classifier.load(
+        folder,
         device=options.device,
         backend=options.backend,
         dtype=options.precision,
@@ -59,14 +84,6 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
         abstain_below=options.abstain_below,
         own_topics=options.own_topics,
     )
-    answers_itself = options.first_tier and options.own_topics is None  # topics need the network's vectors
-    if answers_itself or options.degrade_after_s is not None:
-        if has_tier(place):
-            level = options.first_tier_agreement if answers_itself else None
-            scorer = TieredScorer.load(scorer, place, level=level, abstain_below=options.abstain_below)
-        else:
-            _log.warning("%s has no first tier: nothing is answered before the network, and nothing quickly", place)
-    return scorer if cache is None else CachedScorer(scorer, cache)
 
 
 def readable_languages(settings: Settings) -> frozenset[str] | None:

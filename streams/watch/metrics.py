@@ -24,8 +24,8 @@ CALIBRATION_ERROR = Gauge(
 CALIBRATION_LABELS = Gauge("squall_calibration_labels", "Labels that the calibration error is measured on")
 LABELS = Counter(
     "squall_labels_total",
-    "Verdicts read, by what the model had answered: agreed, differed, unknown (this worker did not score the message, or "
-    "no longer knows), apart (a verdict that says nothing of a sentiment)",
+    "Verdicts read, by what the model had answered: agreed, differed, unknown (this worker did not score the message, "
+    "or no longer knows), apart (a verdict that says nothing of a sentiment)",
     ["verdict", "outcome"],
 )
 SHADOW_TEXTS = Counter(
