@@ -5,7 +5,6 @@ Nothing that exists is altered: a drift is reported, with the words that mend it
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from kafka.net.compat import KafkaNetClient
 
 from streams.config import KafkaSettings, Settings
 from streams.errors import BrokerError, TopicError
+from streams.login import require_login
 
 DAY_MS = 86_400_000
 MESSAGES_KEPT_MS = 7 * DAY_MS
@@ -109,9 +109,10 @@ def admin_client(kafka: KafkaSettings, timeout_s: float = CONNECT_TIMEOUT_S) -> 
     Raises:
         BrokerError: no broker can be reached, or it ends the connection (wrong protocol, password or certificate).
             It names the servers. Kafka's errors inside the block come out as BrokerError too.
+        ConfigError: a certificate or key cannot be loaded.
     """
     servers = ", ".join(kafka.bootstrap_servers)
-    _require_a_listener(kafka.bootstrap_servers, timeout_s=min(timeout_s, 5.0))
+    require_login(kafka, timeout_s=min(timeout_s, 5.0))
     made: list[KafkaNetClient] = []
 
     def remember(**options: Any) -> KafkaNetClient:
@@ -291,24 +292,6 @@ def _mend_partitions(topic: Topic, found: int) -> str:
         )
     why = "Kafka cannot take partitions away" if topic.may_grow else "an entity's state stays on its partition"
     return f"set {topic.partitions_setting} to {found}: {why}"
-
-
-def _require_a_listener(servers: tuple[str, ...], timeout_s: float) -> None:
-    """Raise BrokerError unless one server accepts connections: the client's own error tells nothing of the cause."""
-    reasons = []
-    for server in servers:
-        host, _, port = server.rpartition(":")
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s).close()
-        except OSError as error:
-            reasons.append(f"{server}: {error.strerror or error}")
-        else:
-            return
-    msg = (
-        f"cannot reach Kafka ({'; '.join(reasons)}). Start the local broker with `squall broker start`, "
-        f"or name your cluster in SQUALL_KAFKA__BOOTSTRAP_SERVERS"
-    )
-    raise BrokerError(msg)
 
 
 def _words(error: BaseException) -> str:

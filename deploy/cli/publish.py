@@ -18,6 +18,7 @@ from streams.ingest.decode import Limits
 from streams.ingest.publish import Publisher, PublishReport, check
 from streams.ingest.readers import estimated_rows, read_rows
 from streams.ingest.rows import NEEDED, check_columns, message_from_row
+from streams.login import require_login
 from streams.records import Message
 
 SHOWN_ERRORS = 20
@@ -83,6 +84,7 @@ def publish(
         if dry_run:
             report = check(items, on_progress=on_progress, on_bad=errors)
         else:
+            require_login(current.kafka, timeout_s=5.0)
             options = current.kafka.client_options()
             with Publisher(options, topic=current.topics.messages) as publisher:
                 report = publisher.publish(items, speed=speed, on_progress=on_progress, on_bad=errors)

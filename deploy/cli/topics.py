@@ -1,4 +1,4 @@
-"""`squall topics`: make the topics of the design, check them, or remove those of a rehearsal."""
+"""`squall topics`: make the topics of the design, check them, say who needs which rights, or remove a rehearsal's."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from rich import box
 from rich.table import Table
 
 from deploy.cli.frame import out, settings
+from deploy.cli.topics_acls import acls
 from streams import topics as design
 from streams.config import Settings
 from streams.topics import Drift
 
 app = typer.Typer(no_args_is_help=True)
+app.command()(acls)
 
 
 @app.callback()
 def topics() -> None:
-    """Make the topics, check that they are as they should be, or remove those of a rehearsal."""
+    """Make the topics, check them, grant rights on them, or remove those of a rehearsal."""
 
 
 @app.command()

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 import faust
 from faust.types.auth import CredentialsT
 
 from streams.config import KafkaSettings
-from streams.errors import ConfigError
+from streams.login import ssl_context
 
-
-def ssl_context(kafka: KafkaSettings) -> ssl.SSLContext | None:
-    """Return a TLS context for an SSL protocol, or None.
-
-    Raises:
-        ConfigError: a certificate or key cannot be loaded.
-    """
-    if not kafka.security_protocol.endswith("SSL"):
-        return None
-    try:
-        context = ssl.create_default_context(cafile=None if kafka.ssl_ca_file is None else str(kafka.ssl_ca_file))
-        if kafka.ssl_cert_file is not None:
-            # Without a password OpenSSL would ask for one on the terminal, and wait.
-            password = "" if kafka.ssl_key_password is None else kafka.ssl_key_password.get_secret_value()
-            context.load_cert_chain(kafka.ssl_cert_file, kafka.ssl_key_file, password)
-    except (OSError, ssl.SSLError) as error:
-        msg = f"kafka.ssl_*: cannot load the certificates: {error}"
-        raise ConfigError(msg) from error
-    return context
+__all__ = ["aiokafka_options", "faust_credentials", "ssl_context"]
 
 
 def aiokafka_options(kafka: KafkaSettings) -> dict[str, Any]:
