@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("rules", "deploy.cli.rules", "app", PATH, "Check alert rules, and try them on history."),
     Entry("score", "deploy.cli.score", "score", MODEL, "Score the texts of a file: sentiment and topic of each."),
     Entry("own-topics", "deploy.cli.own_topics", "app", MODEL, "Check topics of your own, made of a few examples."),
+    Entry("labels", "deploy.cli.labels", "app", MODEL, "Collect labels, and choose what to label next."),
     Entry("train", "deploy.cli.train", "train", MODEL, "Fine-tune the model on labelled texts."),
     Entry("evaluate", "deploy.cli.evaluate", "evaluate", MODEL, "Evaluate a model on the texts that it never saw."),
     Entry("models", "deploy.cli.models", "app", MODEL, "Look at models, and tell the workers which one answers."),

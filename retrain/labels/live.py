@@ -1,0 +1,193 @@
+"""What the desk said on squall.labels, with what it was said of: alerts from squall.alerts, texts from the mentions.
+
+Partitions are assigned, no group is joined and nothing is committed: verdicts are few and the topic is compacted, so
+each import reads all of them, and the store knows what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from retrain.labels.choose import Candidate
+from retrain.labels.said import Said, whole_text
+from streams.config import Settings
+from streams.errors import RecordError
+from streams.records import Alert, Mention, decode_alert, decode_verdict
+from streams.replay.sources.open_source import open_mentions
+from streams.replay.sources.source import BadRecord
+from streams.replay.sources.topic_reader import TopicReader, partitions_of, topic_consumer, whole
+
+OnBad = Callable[[str], None]
+"""Told where a record stands that is none of its kind, and why it is none."""
+
+LIVE = ("kafka:",)
+"""The mentions topic, as a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The verdicts on squall.labels.
+
+    Attributes:
+        said: what they say.
+        messages: ids of the messages that they are about.
+        alerts: ids of the alerts that they are about.
+    """
+
+    said: tuple[Said, ...]
+    messages: frozenset[str] = field(default=frozenset())
+    alerts: frozenset[str] = field(default=frozenset())
+
+
+def read_verdicts(settings: Settings, *, on_bad: OnBad) -> Heard:
+    """Read all verdicts there are now.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+        TopicError: the topic is missing.
+    """
+    said: list[Said] = []
+    for where, value in _records(settings, settings.topics.labels):
+        try:
+            verdict = decode_verdict(value)
+        except RecordError as error:
+            on_bad(f"{where}: {error.detail}")
+            continue
+        said.append(
+            Said(
+                where=where,
+                by=verdict.by,
+                learned_at=verdict.learned_at,
+                verdict=verdict.verdict,
+                message_id=verdict.message_id,
+                alert_id=verdict.alert_id,
+                entity=verdict.entity,
+                note=verdict.note,
+            )
+        )
+    return Heard(
+        tuple(said),
+        frozenset(one.message_id for one in said if one.message_id is not None),
+        frozenset(one.alert_id for one in said if one.alert_id is not None),
+    )
+
+
+def find_alerts(settings: Settings, ids: Collection[str]) -> dict[str, Alert]:
+    """Return the alerts of these ids, each as it last fired: with the evidence that people saw.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+        TopicError: the topic is missing.
+    """
+    found: dict[str, Alert] = {}
+    if not ids:
+        return found
+    for _, value in _records(settings, settings.topics.alerts):
+        try:
+            alert = decode_alert(value)
+        except RecordError:
+            continue  # who reads alerts tells of it; here it is about labels
+        before = found.get(alert.id)
+        if alert.id in ids and (before is None or alert.state == "firing"):
+            found[alert.id] = alert
+    return found
+
+
+def find_mentions(
+    settings: Settings,
+    ids: Collection[str],
+    sources: Sequence[str] = LIVE,
+    *,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Mention]:
+    """Return a mention of each of these messages, as far as the sources hold them.
+
+    Args:
+        settings: the configuration.
+        ids: message ids.
+        sources: files, folders or Kafka, as `squall replay --as-scored` takes them.
+        on_progress: told from time to time how many records were read.
+
+    Raises:
+        InputError: a source is missing or cannot be understood.
+        BrokerError: Kafka cannot be reached.
+        TopicError: there is no such topic.
+    """
+    wanted, found = set(ids), {}
+    if not wanted:
+        return {}
+    for mention in _mentions(settings, sources, on_progress):
+        if mention.message_id in wanted:
+            found[mention.message_id] = mention
+            wanted.discard(mention.message_id)
+            if not wanted:
+                break
+    return found
+
+
+def candidates(
+    settings: Settings,
+    sources: Sequence[str] = LIVE,
+    *,
+    known: Collection[str] = (),
+    langs: Collection[str] = (),
+    on_progress: Callable[[int], None] | None = None,
+) -> list[Candidate]:
+    """Return what could be labelled: each message once, with the model's sentiments.
+
+    Args:
+        settings: the configuration.
+        sources: as for `find_mentions`.
+        known: message ids that are labelled already.
+        langs: languages that the annotators read, ISO 639; all of them if it is empty.
+        on_progress: told from time to time how many records were read.
+
+    Raises:
+        InputError, BrokerError, TopicError: as `find_mentions`.
+    """
+    found: dict[str, Candidate] = {}
+    for mention in _mentions(settings, sources, on_progress):
+        if mention.message_id in known or mention.message_id in found:
+            continue
+        if langs and mention.lang is not None and mention.lang not in langs:
+            continue
+        found[mention.message_id] = Candidate(
+            message_id=mention.message_id,
+            text=whole_text(mention),
+            probabilities=(mention.negative, mention.neutral, mention.positive),
+            model=f"{mention.model.name}@{mention.model.version}",
+            entity=mention.entity,
+            source=mention.source,
+            lang=mention.lang,
+        )
+    return list(found.values())
+
+
+def _mentions(
+    settings: Settings, sources: Sequence[str], on_progress: Callable[[int], None] | None
+) -> Iterator[Mention]:
+    source = open_mentions(sources, settings)
+    read = 0
+    for partition in source.partitions:
+        for numbered in source.records(partition, on_bad=_pass_over):
+            read += 1
+            if on_progress is not None and read % 1_000 == 0:
+                on_progress(read)
+            if isinstance(numbered.record, Mention):
+                yield numbered.record
+
+
+def _pass_over(_: BadRecord) -> None:
+    """What is no mention cannot be asked about; `squall replay` tells of it."""
+
+
+def _records(settings: Settings, topic: str) -> Iterator[tuple[str, bytes]]:
+    servers = ", ".join(settings.kafka.bootstrap_servers)
+    with topic_consumer(settings) as consumer:
+        spans = whole(consumer, partitions_of(consumer, topic))
+        reader = TopicReader(consumer, topic, spans, servers=servers)
+        for number in sorted(spans):
+            for record in reader.read(number):
+                if record.value is not None:
+                    yield f"{topic}[{number}]@{record.offset}", record.value

@@ -1,0 +1,123 @@
+"""The judgements that are known: one file of JSON lines in a folder, changed as a whole or not at all.
+
+Equal contents are equal bytes, in whatever order they came. Two commands never write at once, and a reader never sees
+half of a change: the new file is written beside the old one and takes its place when all of it is on the disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from retrain.labels.judgement import SCHEMA, Judgement
+from streams.errors import InputError
+
+FILE = "judgements.jsonl"
+_LOCK = ".lock"
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(Judgement).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of judgements that were added.
+
+    Attributes:
+        new: of messages, tasks and people that had none.
+        changed: a person's later word, which replaced an earlier one.
+        known: there already, or older than what is there.
+    """
+
+    new: int
+    changed: int
+    known: int
+
+
+class LabelStore:
+    """Judgements in a folder.
+
+    Args:
+        folder: made on the first write, for its owner's eyes only: texts may hold personal data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / FILE
+
+    def read(self) -> list[Judgement]:
+        """Return all judgements, in the order of (message, task, person); an empty list before the first.
+
+        Raises:
+            InputError: the file cannot be read, or a line is no judgement; it says which.
+        """
+        try:
+            lines = self.path.read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+        return [self._judgement(number, line) for number, line in enumerate(lines, 1)]
+
+    def add(self, judgements: Iterable[Judgement]) -> Added:
+        """Take judgements in; of a person's words on a message and task the latest counts.
+
+        Of two of the same moment, the one with the larger bytes counts, so that the order of arrival does not decide.
+
+        Raises:
+            InputError: the folder or file cannot be read or written; nothing has changed then.
+        """
+        with self._locked():
+            known = {judgement.key: judgement for judgement in self.read()}
+            new = changed = repeated = 0
+            for judgement in judgements:
+                before = known.get(judgement.key)
+                if before is None:
+                    new += 1
+                elif (judgement.learned_at, _encode(judgement)) > (before.learned_at, _encode(before)):
+                    changed += 1
+                else:
+                    repeated += 1
+                    continue
+                known[judgement.key] = judgement
+            if new or changed:
+                self._write(known[key] for key in sorted(known))
+        return Added(new, changed, repeated)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self.folder / _LOCK).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise InputError(f"{self.folder}: labels cannot be kept there ({error.strerror})") from error
+
+    def _write(self, judgements: Iterable[Judgement]) -> None:
+        beside = self.path.with_suffix(".new")
+        try:
+            with beside.open("wb") as file:
+                file.writelines(_encode(judgement) + b"\n" for judgement in judgements)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        except BaseException:
+            beside.unlink(missing_ok=True)  # a full disk leaves the old file, and no debris
+            raise
+
+    def _judgement(self, number: int, line: bytes) -> Judgement:
+        try:
+            found = _decode(line)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise InputError(f"{self.path}:{number}: no judgement ({error}); restore the file from a backup") from None
+        if found.schema > SCHEMA:
+            msg = f"{self.path}:{number}: schema {found.schema}, this Squall reads up to {SCHEMA}: use a newer one"
+            raise InputError(msg)
+        return found
