@@ -20,7 +20,7 @@ import yaml
 from kafka import KafkaConsumer, TopicPartition
 
 from deploy.kafka import free_port
-from streams.config import Settings
+from streams.config import MASK, Settings
 
 DEADLINE_S = 120.0
 
@@ -45,7 +45,9 @@ class WorkerProcess:
         self._secrets = secrets or {}
         self.port = free_port()
         self.log = folder / "worker.log"
-        values = msgspec.to_builtins(settings.model_dump(mode="json", exclude_unset=True))
+        shown = msgspec.to_builtins(settings.model_dump(mode="json", exclude_unset=True))
+        # A secret is masked there and would be refused: it comes by a variable, as in production.
+        values = {name: {key: v for key, v in keys.items() if v != MASK} for name, keys in shown.items()}
         values.setdefault("worker", {}).update(port=self.port, data_dir=str(folder / "data"))
         self._config = folder / "squall.yaml"
         self._config.write_text(yaml.safe_dump(values))
