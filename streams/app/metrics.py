@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from itertools import product
+from typing import Literal, NamedTuple, get_args
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # when a counter was born: nobody asks, and it would double their number
+from streams.monitor import RuleSet
+from streams.records import AlertState
+from streams.records.dead_letter import REASONS
+
+# When a counter was born is asked by nobody, and would double the number of series.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 WORKER = Gauge("squall_worker_info", "1; what runs here", ["version", "role", "compiled"])
 
@@ -154,3 +160,28 @@ SECTOR_MENTIONS = Family(
     ("sector",),
     "counter",
 )
+
+
+def begin_scoring() -> None:
+    """Let what a scorer counts stand at 0: of a series that begins with 1 Prometheus does not see the step."""
+    for outcome in ("mentioned", "unlinked", "repeated", "refused"):
+        MESSAGES.labels(outcome)
+    for answer in ("transformer", "linear", "memory"):
+        SCORED.labels(answer)
+    for outcome in ("done", "failed"):
+        MODEL_SWAPS.labels(outcome)
+    for reason in sorted(REASONS):
+        DEAD_LETTERS.labels(reason)
+
+
+def begin_monitoring(rules: RuleSet) -> None:
+    """The same for a monitor with these rules."""
+    for outcome in ("counted", "repeated", "late"):
+        ABSORBED.labels(outcome)
+    for outcome in ("done", "failed"):
+        RULES_RELOADS.labels(outcome)
+    for reason in sorted(REASONS):
+        DEAD_LETTERS.labels(reason)
+    for rule in rules.rules:
+        for state, severity in product(get_args(AlertState), rule.severity):
+            ALERTS.labels(rule.alert, state, severity)

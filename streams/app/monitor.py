@@ -80,6 +80,7 @@ class MonitorService:
         self._series: dict[int, PartitionSeries] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal, names=("absorb", "save"))
+        metrics.begin_monitoring(rules)
         self.assigned: set[int] | None = None
         self.app = self._make_app()
 
@@ -95,7 +96,7 @@ class MonitorService:
 
     async def apply(self, rules: RuleSet) -> None:
         """Put other rules in force, between two batches."""
-
+        metrics.begin_monitoring(rules)
         self._rules = rules  # of monitors that are made from now on
         monitors = list(self._monitors.values())
 

@@ -81,6 +81,7 @@ class ScorerService:
         self._pipeline = OrderedPipeline(
             self._prepare, self._score, self._deliver, on_failure=fatal, names=("prepare", "score", "deliver")
         )
+        metrics.begin_scoring()
         self.positions: dict[int, Position] = {}
         self.assigned: set[int] | None = None
         self.app = self._make_app()
@@ -248,8 +249,9 @@ def _show_delay(prepared: Prepared, outcome: Outcome, now: datetime) -> None:
 
 
 def _count(prepared: Prepared, outcome: Outcome) -> None:
+    unscorable = len(outcome.dead) - len(prepared.dead)
     for name, number in (
-        ("mentioned", len(prepared.ready)),
+        ("mentioned", len(prepared.ready) - unscorable),
         ("unlinked", prepared.unlinked),
         ("repeated", prepared.repeated),
         ("refused", len(outcome.dead)),

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from streams.app.pipeline import OrderedPipeline
 
@@ -79,6 +80,31 @@ async def test_a_slow_step_holds_back_whoever_hands_over() -> None:
         await asyncio.wait_for(pipeline.put("too many"), timeout=0.01)
     gate.may_go.release()
     await pipeline.put("now there is room")
+    await pipeline.stop()
+
+
+async def test_how_many_batches_a_step_has_before_it_is_shown() -> None:
+    def depth(stage: str) -> float | None:
+        return REGISTRY.get_sample_value("squall_queue_depth", {"stage": stage})
+
+    first, second = Gate(), Gate()
+    pipeline = OrderedPipeline(first, second, on_failure=no_failure, names=("first", "second"))
+    assert (depth("first"), depth("second")) == (0, 0)
+    for number in range(3):  # one at work in the second step, one waits for it, one is held up in the first
+        await pipeline.put(number)
+        await settle()
+        first.may_go.release()
+        await settle()
+    assert (depth("first"), depth("second")) == (0, 2)
+    await pipeline.put("waits")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pipeline.put("gives up"), timeout=0.01)
+    assert (depth("first"), depth("second")) == (1, 2), "what gave up is not there any more"
+    for _ in range(9):
+        first.may_go.release()
+        second.may_go.release()
+        await settle()
+    assert (depth("first"), depth("second")) == (0, 0)
     await pipeline.stop()
 
 
