@@ -7,6 +7,7 @@ import typer
 from deploy.cli.models_calibrate import calibrate
 from deploy.cli.models_first_tier import first_tier
 from deploy.cli.models_list import list_models, show
+from deploy.cli.models_reference import reference
 from deploy.cli.models_tune import tune
 from deploy.cli.models_use import use
 
@@ -24,3 +25,4 @@ app.command("tune")(tune)
 app.command("use")(use)
 app.command("calibrate")(calibrate)
 app.command("first-tier")(first_tier)
+app.command("reference")(reference)

@@ -38,7 +38,11 @@ SHADOW_DIVERGENCE = Gauge(
     "squall_shadow_divergence",
     "Mean Jensen-Shannon divergence in bits, 0 to 1, between live and challenger sentiment on the latest shared texts",
 )
-SHADOW = Gauge("squall_shadow_info", "1 for the challenger that scores in the shadow", ["name", "version"])
+SHADOW = Gauge(
+    "squall_shadow_info",
+    "1 for the challenger that scores in the shadow, 0 once it has failed for good",
+    ["name", "version"],
+)
 TIER_AUDITS = Counter(
     "squall_tier_audits_total",
     "Texts that the first tier was sure of and the network answered for comparison, by outcome: agreed, differed",

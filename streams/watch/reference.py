@@ -75,7 +75,7 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ReferenceBuilder:
-    """Makes a reference of scored texts, batch by batch. It keeps numbers of the texts, and no text."""
+    """Makes a reference of scored texts, one by one. It keeps numbers of the texts, and no text."""
 
     def __init__(self) -> None:
         self._negative: list[float] = []
@@ -87,16 +87,15 @@ class ReferenceBuilder:
     def __len__(self) -> int:
         return len(self._negative)
 
-    def add(self, texts: Sequence[str], predictions: Sequence[Prediction]) -> None:
-        """Take some texts in, with the answers to them."""
-        for text, prediction in zip(texts, predictions, strict=True):
-            slots = array("L", word_slots(text))
-            self._negative.append(prediction.negative)
-            self._topics[topic_place(prediction.topic)] += 1
-            self._slots.append(slots)
-            if (words := slots.tobytes()) not in self._seen:  # a repost makes no word known
-                self._seen.add(words)
-                self._texts_with.update(set(slots))
+    def add(self, text: str, negative: float, topic: str) -> None:
+        """Take a text in, with the answer to it: the probability of "negative", and the likeliest topic."""
+        slots = array("L", word_slots(text))
+        self._negative.append(negative)
+        self._topics[topic_place(topic)] += 1
+        self._slots.append(slots)
+        if (words := slots.tobytes()) not in self._seen:  # a repost makes no word known
+            self._seen.add(words)
+            self._texts_with.update(set(slots))
 
     def build(self, model: ModelId, *, made_at: datetime, sources: Sequence[str]) -> Reference:
         """Return the reference.

@@ -92,7 +92,8 @@ class Shadow:
         share: of the messages, 0 to 1.
         on_outcome: told what became of texts, and how many they were.
         on_divergence: told the mean divergence, in bits, whenever it has changed.
-        on_model: told which model the challenger is, once it is loaded.
+        on_model: told which model the challenger is, once it is loaded, and again when it has failed for good: whether
+            it scores.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class Shadow:
         *,
         on_outcome: Report,
         on_divergence: Callable[[float | None], None],
-        on_model: Callable[[ModelId], None],
+        on_model: Callable[[ModelId, bool], None],
     ) -> None:
         self._load = load
         self._share = share
@@ -169,7 +170,7 @@ class Shadow:
             self._over = True
             _log.critical("the challenger cannot be used, and nothing is scored in the shadow: %s", error)
             return
-        self._on_model(scorer.model)
+        self._on_model(scorer.model, True)
         failures = 0
         for batch in self._batches():
             try:
@@ -181,6 +182,7 @@ class Shadow:
                 _log.warning("the challenger could not score %d texts: %r", len(batch), error)
                 if failures == _MOST_FAILURES:
                     self._over = True
+                    self._on_model(scorer.model, False)
                     _log.critical(
                         "the challenger %s %s has failed %d times in a row: it scores no more until the worker is "
                         "started anew",

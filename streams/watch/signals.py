@@ -32,8 +32,9 @@ WORD_SLOTS = 1 << 18
 """Slots that words are hashed into. Of a reference with 30,000 words a tenth of the unknown ones meet a taken slot, and
 count as known: in the reference as well as live, so that no drift comes of it."""
 
-_READ_CHARS = 4_000
-"""What lies beyond is not looked at: a bound on the time that one long text takes."""
+_READ_CHARS = 2_000
+"""What lies beyond is not looked at, which bounds the time that a long text takes; and a mention keeps no more either
+(`ingest.mention_text_chars`), so that a reference made of mentions measures what is measured live."""
 _WORD = re.compile(r"[^\W\d_]+")
 _TOPIC_PLACE = {name: place for place, name in enumerate(TOPIC_IDS)}
 

@@ -58,7 +58,7 @@ class ModelWatch:
                 settings.share,
                 on_outcome=lambda outcome, texts: metrics.SHADOW_TEXTS.labels(outcome).inc(texts),
                 on_divergence=lambda bits: metrics.SHADOW_DIVERGENCE.set(metrics.UNKNOWN if bits is None else bits),
-                on_model=lambda model: metrics.SHADOW.labels(model.name, model.version).set(1),
+                on_model=lambda model, scores: metrics.SHADOW.labels(model.name, model.version).set(scores),
             )
 
     @property
