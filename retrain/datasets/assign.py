@@ -1,0 +1,94 @@
+"""Which side a row is on: training or holdout. Pure.
+
+A side that a text was once given is kept for ever: the holdout is frozen, and what a model was trained on never judges
+a later one. New texts follow their near-duplicates; a group of new ones goes to a side by a hash of its texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from retrain.datasets.rows import Row
+from retrain.split import group_texts, normalise_text
+
+Side = Literal["train", "holdout"]
+Place = Literal["train", "holdout", "later", "left_out"]
+"""Where a row ends up. `later`: it became known after the cut, and judges what was trained before. `left_out`: a
+near-duplicate of a frozen holdout text, which may neither be trained on nor change the holdout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """Sides of rows.
+
+    Attributes:
+        places: of each row.
+        groups: number of each row's text group.
+        given: sides that were given anew, by `text_key`.
+    """
+
+    places: tuple[Place, ...]
+    groups: tuple[int, ...]
+    given: Mapping[str, Side]
+
+
+def text_key(text: str) -> str:
+    """Return what a text goes by in the ledger: a hash, so that the ledger holds no text."""
+    return hashlib.sha256(normalise_text(text).encode()).hexdigest()[:24]
+
+
+def assign(
+    rows: Sequence[Row],
+    sides: Mapping[str, Side],
+    *,
+    holdout_share: float,
+    seed: int,
+    train_until: datetime | None = None,
+) -> Assigned:
+    """Put rows on sides.
+
+    Args:
+        rows: in any order, which changes no side.
+        sides: those that were given before, by `text_key`.
+        holdout_share: share of the new text groups that go to the holdout, 0 to 1.
+        seed: of the hash.
+        train_until: what became known later is `later`: for looking at how a model of that day fares afterwards.
+    """
+    groups = group_texts([row.text for row in rows]).tolist()
+    keys = [text_key(row.text) for row in rows]
+    members: dict[int, set[str]] = defaultdict(set)
+    for group, key in zip(groups, keys, strict=True):
+        members[group].add(key)
+    group_side = {group: _side(found, sides, holdout_share, seed) for group, found in members.items()}
+    later = {
+        group
+        for group, row in zip(groups, rows, strict=True)
+        if train_until is not None and row.learned_at is not None and row.learned_at > train_until
+    }
+    places: list[Place] = []
+    given: dict[str, Side] = {}
+    for group, key in zip(groups, keys, strict=True):
+        side, known = group_side[group], sides.get(key)
+        was_frozen = any(sides.get(member) == "holdout" for member in members[group])
+        if side == "holdout" and was_frozen and known != "holdout":
+            places.append("left_out")
+        elif side == "train" and group in later:
+            places.append("later")
+        else:
+            places.append(side)
+            if known is None and group not in later:
+                given[key] = side
+    return Assigned(tuple(places), tuple(groups), given)
+
+
+def _side(keys: set[str], sides: Mapping[str, Side], holdout_share: float, seed: int) -> Side:
+    known = {sides[key] for key in keys if key in sides}
+    if known:
+        return "holdout" if "holdout" in known else "train"
+    first = hashlib.sha256(f"{seed}:{min(keys)}".encode()).digest()
+    return "holdout" if int.from_bytes(first[:8], "big") / 2**64 < holdout_share else "train"

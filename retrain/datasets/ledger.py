@@ -1,0 +1,83 @@
+"""The sides that texts were given, in a file that only grows: hashes of texts, and no text."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrain.datasets.assign import Side
+from streams.errors import InputError
+
+FILE = "sides.txt"
+_LETTERS: dict[str, Side] = {"t": "train", "h": "holdout"}
+_NAMES = {side: letter for letter, side in _LETTERS.items()}
+
+
+class Ledger:
+    """Sides by `assign.text_key`.
+
+    Args:
+        folder: where the file lies; made on the first write.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / FILE
+
+    def read(self) -> dict[str, Side]:
+        """Return all sides that were given; none before the first.
+
+        Raises:
+            InputError: the file cannot be read, or a line is not one of its own.
+        """
+        try:
+            lines = self.path.read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error})") from error
+        sides: dict[str, Side] = {}
+        for number, line in enumerate(lines, 1):
+            letter, _, key = line.partition(" ")
+            if letter not in _LETTERS or not key:
+                msg = f"{self.path}:{number}: not a side; restore the file, or the holdout is no longer frozen"
+                raise InputError(msg)
+            sides[key] = _LETTERS[letter]
+        return sides
+
+    def add(self, given: Mapping[str, Side]) -> None:
+        """Write down sides that were given. Those that are there stay as they are.
+
+        Raises:
+            InputError: the folder cannot be written; nothing has changed then.
+        """
+        sides = {**given, **self.read()}
+        beside = self.path.with_suffix(".new")
+        try:
+            with beside.open("w", encoding="ascii") as file:
+                file.writelines(f"{_NAMES[side]} {key}\n" for key, side in sorted(sides.items()))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise InputError(f"{self.path}: cannot be written ({error.strerror})") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other builders out, from reading the sides to writing them down.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = (self._folder / ".lock").open("w")
+        except OSError as error:
+            raise InputError(f"{self._folder}: data sets cannot be kept there ({error.strerror})") from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
