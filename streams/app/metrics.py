@@ -67,6 +67,9 @@ SCORED = Counter("squall_scored_total", "Texts scored, by what answered: transfo
 DEGRADED = Counter("squall_degraded_total", "Texts that had only the quick score that is given under overload")
 ABSTAINED = Counter("squall_abstained_total", "Texts whose likeliest sentiment is too unsure to be acted on")
 OVERLOADED = Gauge("squall_overloaded", "1 while quick scores are given to what is not on a watch list")
+TAKEN_AHEAD = Counter(
+    "squall_taken_ahead_total", "Messages on watched companies that were scored before their turn, as others waited"
+)
 REMEMBERED = Gauge("squall_remembered_texts", "Answers in memory, for reposts")
 WAITING = Gauge("squall_waiting_records", "Records that are not done: the lag", ["topic", "partition"])
 ABSORBED = Counter(

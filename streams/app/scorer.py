@@ -20,9 +20,11 @@ from models.prediction import Prediction
 from streams.app import metrics
 from streams.app.apps import Fatal, assigned_partitions, log, make_app, raw_topic, received_at
 from streams.app.arrivals import show_arrivals
+from streams.app.express import ExpressLane
 from streams.app.layout import group
 from streams.app.offsets import OffsetReader, Position
 from streams.app.pipeline import OrderedPipeline
+from streams.app.security import aiokafka_options
 from streams.app.sender import Outgoing, Sender
 from streams.config import Settings
 from streams.records import DeadLetter, Mention, Progress, encode
@@ -73,7 +75,15 @@ class ScorerService:
             idle_after_s=settings.worker.idle_after_s,
             lateness_s=settings.monitor.allowed_lateness_s,
         )
-        self._overload = Overload(settings.classifier.degrade_after_s)
+        after_s = settings.classifier.degrade_after_s
+        self._overload = Overload(after_s)
+        self._hurry = Overload(after_s / 2 if after_s is not None and stage.watches else None)
+        self.express = ExpressLane(
+            aiokafka_options(settings.kafka),
+            settings.topics.messages,
+            following=lambda: stage.turns.next_offsets,
+            take=self._take_ahead,
+        )
         self._sending = asyncio.Lock()
         self._threads = {
             step: ThreadPoolExecutor(1, thread_name_prefix=step) for step in ("prepare", "score", "finish")
@@ -119,6 +129,9 @@ class ScorerService:
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             self.assigned = assigned_partitions(assigned, self._settings.topics.messages)
             self._feeds.assign(self.assigned)
+            await asyncio.get_running_loop().run_in_executor(
+                self._threads["prepare"], self._stage.turns.keep, self.assigned
+            )
 
         app.on_partitions_assigned.connect(cast(Any, on_assigned))
         return app
@@ -174,7 +187,9 @@ class ScorerService:
         if oldest is None:
             return False
         before = self._overload.active
-        overloaded = self._overload.observe((datetime.now(UTC) - oldest).total_seconds())
+        waited_s = (datetime.now(UTC) - oldest).total_seconds()
+        overloaded = self._overload.observe(waited_s)
+        self.express.set_open(self._hurry.observe(waited_s))
         if overloaded != before:
             told = "begins: messages wait too long" if overloaded else "ends"
             log.warning("overload %s; what is on no watch list gets %s scores", told, "quick" if overloaded else "full")
@@ -185,26 +200,43 @@ class ScorerService:
         assert batch.prepared is not None  # noqa: S101  # the steps before set both
         assert batch.scored_at is not None  # noqa: S101
         prepared = batch.prepared
-        loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("deliver").time():
-            outcome, records = await loop.run_in_executor(
-                self._threads["finish"], self._finish, prepared, batch.predictions, batch.scored_at
-            )
-            async with self._sending:
-                await self._wake(prepared)
-                await self._sender.send(records)
-                _show_delay(prepared, outcome, datetime.now(UTC))
-                for partition, published_at, arrived_at in prepared.times:
-                    self._feeds.seen(partition, published_at, arrived_at)
-                for partition, mark in prepared.marks:
-                    self._feeds.marked(partition, mark)
-                await self._tell(self._feeds.advanced())
-            self._stage.delivered(prepared)
+            if prepared.ahead or prepared.repeated:
+                await self.express.settled()  # what this batch passes over must be delivered before it is acknowledged
+            await self._write(prepared, batch.predictions, batch.scored_at)
             for event in batch.events:
                 await batch.stream.ack(event)
-        self._watch.scored([ready.message_id for ready in prepared.ready], prepared.texts, batch.predictions)
+
+    async def _take_ahead(self, records: Sequence[RawRecord]) -> None:
+        """Score and deliver what is about watched companies, out of its turn."""
+        loop = asyncio.get_running_loop()
+        prepared = await loop.run_in_executor(self._threads["prepare"], self._stage.prepare_ahead, records)
+        if prepared.ready:
+            predictions = await loop.run_in_executor(self._threads["score"], self._stage.score, prepared)
+            await self._write(prepared, predictions, datetime.now(UTC))
+            metrics.TAKEN_AHEAD.inc(len(prepared.ready))
+
+    async def _write(
+        self, prepared: Prepared, predictions: Sequence[Prediction | Exception], scored_at: datetime
+    ) -> None:
+        """Take what a scored batch comes to to Kafka, and count it when it is there."""
+        loop = asyncio.get_running_loop()
+        outcome, records = await loop.run_in_executor(
+            self._threads["finish"], self._finish, prepared, predictions, scored_at
+        )
+        async with self._sending:
+            await self._wake(prepared)
+            await self._sender.send(records)
+            _show_delay(prepared, outcome, datetime.now(UTC))
+            for partition, published_at, arrived_at in prepared.times:
+                self._feeds.seen(partition, published_at, arrived_at)
+            for partition, mark in prepared.marks:
+                self._feeds.marked(partition, mark)
+            await self._tell(self._feeds.advanced())
+        self._stage.delivered(prepared)
+        self._watch.scored([ready.message_id for ready in prepared.ready], prepared.texts, predictions)
         _count(prepared, outcome)
-        _count_answers(batch.predictions)
+        _count_answers(predictions)
 
     def _finish(
         self, prepared: Prepared, predictions: Sequence[Prediction | Exception], scored_at: datetime

@@ -130,6 +130,7 @@ class Worker:
                 await self._follow(stack, self._settings.topics.messages, self._scorer)
                 apps.append(self._scorer.app)
                 self._in_background(stack, self._scorer.tick_for_ever())
+                self._in_background(stack, self._scorer.express.run())
                 self._in_background(stack, run_watch(self._model_watch, self._settings, self._options))
             self._in_background(stack, control.follow(partial(self._change, rules)))
             _settle_memory()

@@ -8,7 +8,6 @@ into batches.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,8 +15,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from models.labels import TOPIC_IDS
-from models.languages import LanguageRouter, Route
-from models.prediction import Prediction, Scorer, predict_quickly
+from models.prediction import Prediction, Scorer
 from streams.errors import RecordError
 from streams.ingest.decode import Decoder, Limits, message_id
 from streams.ingest.duplicates import SeenMessages
@@ -35,8 +33,8 @@ from streams.records import (
     Origin,
     decode_feed_mark,
 )
-
-_log = logging.getLogger(__name__)
+from streams.scoring.answers import score_in_languages
+from streams.scoring.turns import Turns
 
 TOPICS_KEPT = 5
 """A mention carries this many of the likeliest topics."""
@@ -113,6 +111,8 @@ class Prepared:
     heard: dict[str, datetime] = field(default_factory=dict)
     """When the last readable message of each source arrived, repeated ones included."""
     repeated: int = 0
+    ahead: int = 0
+    """Good messages that were taken before their turn: see `ScoringStage.prepare_ahead`."""
     unlinked: int = 0
     """Good messages that are about no company of the table."""
 
@@ -153,19 +153,48 @@ class ScoringStage:
         self._decoder = Decoder(options.limits)
         self._languages = LanguageDetector()
         self._seen = SeenMessages(timedelta(seconds=options.duplicate_horizon_s))
+        self.turns = Turns()
+        self.watches = linker.watches
+        """Whether any company is on a watch list."""
 
     def prepare(self, records: Sequence[RawRecord]) -> Prepared:
         """Decode, validate, normalise, redact and link a batch; what is refused becomes a dead letter."""
         batch = Prepared(records)
         taken: set[str] = set()
         for record in records:
+            ahead = self.turns.in_turn(record.partition, record.offset)
             try:
                 if record.key == FEED_MARK_KEY:
                     batch.marks.append((record.partition, self._mark(record)))
                     continue
-                self._take(batch, record, taken)
+                self._take(batch, record, taken, ahead=ahead)
             except RecordError as error:
                 batch.dead.append(self._refused(record, error.reason, error.detail))
+        return batch
+
+    def prepare_ahead(self, records: Sequence[RawRecord]) -> Prepared:
+        """Take from records whose turn has not come the messages about companies on a watch list, and prepare them.
+
+        All else of them is left to `prepare`, which passes over what was taken here. To be called in turn with
+        `prepare`, not beside it; records whose turn has come are passed over.
+        """
+        taken: list[RawRecord] = []
+        batch = Prepared(taken)
+        for record in records:
+            if record.key == FEED_MARK_KEY or not self.turns.is_to_come(record.partition, record.offset):
+                continue
+            try:
+                message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
+                name = message_id(message.source, message.id)
+                ready = self._linked(record, message, name, clamped, only_watched=True)
+            except RecordError:
+                continue  # it is refused when its turn comes
+            if ready is None or not self._is_read(ready.lang) or self._is_repeat(record, name):
+                continue
+            self.turns.begin(name, record.partition, record.offset)
+            self.turns.take_ahead(record.partition, record.offset)
+            taken.append(record)
+            batch.ready.append(ready)
         return batch
 
     def score(self, batch: Prepared, *, overloaded: bool = False) -> list[Prediction | Exception]:
@@ -197,6 +226,7 @@ class ScoringStage:
         """Remember a batch's messages, now that all that follows from them is on Kafka."""
         for ready in batch.ready:
             self.remember(ready.message_id, ready.message.published_at)
+            self.turns.end(ready.message_id)
 
     def remember(self, message_id: str, published_at: datetime) -> None:
         """Remember a message that was delivered before this stage was made, as by the process that it goes on for."""
@@ -210,11 +240,15 @@ class ScoringStage:
         event_time, _ = self._decoder.event_time(mark.event_time, record.received_at)
         return msgspec.structs.replace(mark, event_time=event_time)
 
-    def _take(self, batch: Prepared, record: RawRecord, taken: set[str]) -> None:
+    def _take(self, batch: Prepared, record: RawRecord, taken: set[str], *, ahead: bool) -> None:
         message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
         batch.heard[message.source] = max(record.received_at, batch.heard.get(message.source, record.received_at))
         name = message_id(message.source, message.id)
-        if name in taken or name in self._seen:
+        if ahead:
+            batch.ahead += 1
+            batch.times.append((record.partition, message.published_at, record.received_at))
+            return
+        if name in taken or self._is_repeat(record, name):
             batch.repeated += 1
             return
         ready = self._linked(record, message, name, clamped)
@@ -226,13 +260,20 @@ class ScoringStage:
             detail = f"no model reads {ready.lang!r}: name one under classifier.languages, and send the message again"
             batch.dead.append(self._refused(record, "no_model", detail))
         else:
+            self.turns.begin(name, record.partition, record.offset)
             batch.ready.append(ready)
+
+    def _is_repeat(self, record: RawRecord, name: str) -> bool:
+        return self.turns.is_under_way(name, record.partition, record.offset) or name in self._seen
 
     def _is_read(self, language: str) -> bool:
         languages = self._options.languages
         return languages is None or language == UNDETERMINED or language in languages
 
-    def _linked(self, record: RawRecord, message: Message, name: str, clamped: bool) -> _Ready | None:
+    def _linked(
+        self, record: RawRecord, message: Message, name: str, clamped: bool, *, only_watched: bool = False
+    ) -> _Ready | None:
+        """Return a message with the companies that it is about; None if there are none, or no watched one is wanted."""
         body = normalise(message.text[:_MOST_CHARS])
         text = self._redactor.redact(body.text)
         title = None
@@ -246,7 +287,7 @@ class ScoringStage:
             for link in self._linker.link(text, title=title, symbols=message.symbols)
             if link.relevance >= self._options.min_relevance
         )
-        if not links:
+        if not links or (only_watched and not any(link.watched for link in links)):
             return None
         return _Ready(
             record=record,
@@ -311,79 +352,6 @@ class ScoringStage:
             offset=record.offset,
             refused_by=self._options.refused_by,
         )
-
-
-def score_in_languages(
-    scorer: Scorer, texts: Sequence[str], languages: Sequence[str], *, quickly: Sequence[bool] | None = None
-) -> list[Prediction | Exception]:
-    """Score texts, each by the model of its language; one that cannot be scored gets its error.
-
-    Args:
-        scorer: the classifier, or a `LanguageRouter` of several.
-        texts: any strings.
-        languages: the language of each.
-        quickly: for each, whether a quick answer will do; None is no for all.
-
-    Raises:
-        Exception: a classifier scores nothing at all: it is broken, and the texts are not to blame.
-    """
-    routes = [Route(scorer, tuple(range(len(texts))))]
-    if isinstance(scorer, LanguageRouter):
-        routes = scorer.routes(languages)
-    answers: list[Prediction | Exception | None] = [None] * len(texts)
-    for route in routes:
-        for quick in (False, True):
-            places = [at for at in route.positions if (quickly is not None and quickly[at]) is quick]
-            found = score_texts(route.scorer, [texts[at] for at in places], quickly=quick)
-            for at, answer in zip(places, found, strict=True):
-                answers[at] = answer
-    return [
-        LookupError(f"no model reads a text in {language!r}") if answer is None else answer
-        for answer, language in zip(answers, languages, strict=True)
-    ]
-
-
-def score_texts(scorer: Scorer, texts: Sequence[str], *, quickly: bool = False) -> list[Prediction | Exception]:
-    """Score texts; one that the classifier cannot score gets its error, and the others their scores.
-
-    Args:
-        scorer: the classifier.
-        texts: any strings.
-        quickly: the scorer's quick answers will do, as it is overloaded.
-
-    Raises:
-        Exception: the classifier scores nothing at all: it is broken, and the texts are not to blame.
-    """
-    if not texts:
-        return []
-    try:
-        return list(predict_quickly(scorer, texts) if quickly else scorer.predict(texts))
-    except Exception as error:
-        _log.warning("a batch of %d could not be scored (%r); trying its messages one by one", len(texts), error)
-    return _one_by_one(scorer, texts)
-
-
-def _one_by_one(scorer: Scorer, texts: Sequence[str]) -> list[Prediction | Exception]:
-    results: list[Prediction | Exception] = []
-    last: Exception | None = None
-    for text in texts:
-        try:
-            results.append(scorer.predict([text])[0])
-        except Exception as error:
-            results.append(error)
-            last = error
-    if last is not None and all(isinstance(result, Exception) for result in results) and not _works(scorer):
-        raise last
-    return results
-
-
-def _works(scorer: Scorer) -> bool:
-    try:
-        scorer.predict(["The company reported its results."])
-    except Exception:
-        _log.exception("the classifier scores not even a plain sentence")
-        return False
-    return True
 
 
 def _likeliest_topics(prediction: Prediction) -> dict[str, float]:

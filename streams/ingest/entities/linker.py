@@ -77,6 +77,11 @@ class Linker:
         self._index = {symbol: index for index, symbol in enumerate(self._symbols)}
         self._watched = frozenset(symbol for watchlist in watchlists for symbol in watchlist.symbols(merged))
 
+    @property
+    def watches(self) -> bool:
+        """Whether any company is on a watch list."""
+        return bool(self._watched)
+
     def link(self, text: str, *, title: str | None = None, symbols: Sequence[str] = ()) -> tuple[Link, ...]:
         """Link one message.
 

@@ -22,8 +22,8 @@ from models.prediction import Prediction, Scorer
 from models.swap import SwappableScorer
 from streams.config import Settings
 from streams.errors import ReplayError
+from streams.scoring.answers import score_in_languages
 from streams.scoring.build import load_scorer, with_other_languages
-from streams.scoring.stage import score_in_languages
 
 Answers = list[Prediction | str]
 """Of each text its prediction, or the error that it made, in words: not every error can be sent to another process."""

@@ -15,7 +15,7 @@ from streams.errors import InputError
 from streams.records import FEED_MARK_KEY, FeedMark, Message, encode
 from streams.replay.sources.source import BadRecord, OnBad, SourceFacts
 from streams.scoring import RawRecord
-from streams.scoring.stage import score_texts
+from streams.scoring.answers import score_texts
 
 START = datetime(2026, 3, 18, 10, 0, tzinfo=UTC)
 STEP = timedelta(seconds=20)
