@@ -21,7 +21,7 @@ def rows(count: int, *, origin: str = "news.csv", task: str = "sentiment", first
     labels = {"sentiment": ("negative", "neutral", "positive"), "topic": ("earnings", "legal", "macro")}[task]
     return [
         Row(
-            text=f"item{number * 31} of {origin} says {origin}{number} about thing{origin}{number * 7} for {number * 3}",
+            text=f"item{number * 31} of {origin} says {origin}{number} about {origin}{number * 7} for {number * 3}",
             task=task,  # type: ignore[arg-type]
             label=labels[number % 3],
             origin=origin,
