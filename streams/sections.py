@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode
 from models.errors import LanguagesError
 from models.language_models import parse_languages
 from models.languages import check_code
+from streams.api_section import ApiSettings
 from streams.section import Section
 
 _YEAR_S = 366 * 86_400.0
@@ -269,11 +270,12 @@ class ClassifierSettings(Section):
         return self
 
 
-class WorkerSettings(Section):
+class WorkerSettings(ApiSettings):
     """The process that runs the Faust agents."""
 
     host: str = "127.0.0.1"
-    """Interface of /healthz, /readyz and /metrics. Loopback unless told otherwise: they have no login."""
+    """Interface of /healthz, /readyz, /metrics and, where there is a token, /verdicts. Loopback unless told otherwise:
+    the first three have no login."""
     port: int = Field(6066, ge=0, le=65_535)
     """Port of the same; 0 takes a free one and logs it."""
     data_dir: Path = Path(".squall/worker")

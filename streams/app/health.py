@@ -1,15 +1,20 @@
-"""/healthz, /readyz and /metrics, and the watchdog behind the first of them."""
+"""/healthz, /readyz and /metrics, and the watchdog that ends a process in which nothing moves."""
 
 from __future__ import annotations
 
+import logging
+import ssl
 import time
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from streams.app.desk_api import DeskApi
+from streams.app.http_server import IDLE_S, MOST_BODY_BYTES, MOST_CONNECTIONS, StrictServer, is_loopback
 from streams.app.offsets import Position
-from streams.errors import ConfigError
+
+_log = logging.getLogger("squall.http")
 
 
 class Watchdog:
@@ -52,23 +57,43 @@ class Watchdog:
 
 
 class HealthServer:
-    """Serves health and metrics.
+    """Serves health and metrics, and the desk's address where there is one.
 
     Args:
         host: interface.
         port: port; 0 takes a free one.
         is_ready: says why the process is not ready, or None if it is.
         beat: when the process was last seen alive, on the monotonic clock.
+        desk: takes verdicts.
+        tls: speaks HTTPS.
+        idle_s: see `StrictServer`; so is `most_connections`.
     """
 
     STALE_AFTER_S = 30.0
 
-    def __init__(self, host: str, port: int, *, is_ready: Callable[[], str | None], beat: Callable[[], float]) -> None:
-        self._host = host
-        self._port = port
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        is_ready: Callable[[], str | None],
+        beat: Callable[[], float],
+        desk: DeskApi | None = None,
+        tls: ssl.SSLContext | None = None,
+        idle_s: float = IDLE_S,
+        most_connections: int = MOST_CONNECTIONS,
+    ) -> None:
         self._is_ready = is_ready
         self._beat = beat
-        self._runner: web.AppRunner | None = None
+        app = web.Application(client_max_size=MOST_BODY_BYTES)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        if desk is not None:
+            desk.add_to(app)
+        if not is_loopback(host):
+            _warn_of_the_open(host, with_token=desk is not None and desk.is_on, with_tls=tls is not None)
+        self._server = StrictServer(app, host, port, tls=tls, idle_s=idle_s, most_connections=most_connections)
 
     async def start(self) -> str:
         """Start and return the address.
@@ -76,26 +101,11 @@ class HealthServer:
         Raises:
             ConfigError: the port is taken or may not be used.
         """
-        app = web.Application()
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
-            msg = f"cannot listen on {self._host}:{self._port} (worker.host, worker.port): {error.strerror}"
-            raise ConfigError(msg) from error
-        host, port = self._runner.addresses[0][:2]
-        return f"http://{host}:{port}"
+        return await self._server.start()
 
     async def stop(self) -> None:
         """Stop."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await self._server.stop()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         age_s = time.monotonic() - self._beat()
@@ -109,3 +119,13 @@ class HealthServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _warn_of_the_open(host: str, *, with_token: bool, with_tls: bool) -> None:
+    _log.warning(
+        "worker.host %s is not the loopback interface: whoever reaches it can read /metrics, which has no login; let a "
+        "firewall or a NetworkPolicy say who does",
+        host,
+    )
+    if with_token and not with_tls:
+        _log.warning("tokens for /verdicts travel in the clear: put TLS in front, or set worker.tls_cert_file")

@@ -24,7 +24,9 @@ from streams.app.apps import log
 from streams.app.company_series import load_companies
 from streams.app.control import ControlReader
 from streams.app.deliverer import DeliveryLoop
+from streams.app.desk_api import DeskApi
 from streams.app.health import HealthServer, Watchdog
+from streams.app.http_server import tls_context
 from streams.app.model_in_use import ModelInUse as ModelSwap
 from streams.app.monitor import MonitorService
 from streams.app.offsets import OffsetReader, Position
@@ -32,6 +34,7 @@ from streams.app.rules_in_force import RulesInForce
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
+from streams.app.tokens import read_tokens
 from streams.app.watching import make_watch, run_watch
 from streams.assembly import company_names, rules_in_force
 from streams.config import Settings
@@ -143,7 +146,16 @@ class Worker:
 
     async def _start_health(self, stack: AsyncExitStack) -> None:
         worker = self._settings.worker
-        health = HealthServer(worker.host, worker.port, is_ready=self._why_not_ready, beat=lambda: self._beat_s)
+        desk = DeskApi(read_tokens(worker), topic=self._settings.topics.labels, options=self._options)
+        tls = tls_context(worker.tls_cert_file, worker.tls_key_file)
+        stack.push_async_callback(desk.stop)
+        try:
+            await desk.start()
+        except KafkaError as error:
+            raise self._no_kafka(error) from error
+        health = HealthServer(
+            worker.host, worker.port, is_ready=self._why_not_ready, beat=lambda: self._beat_s, desk=desk, tls=tls
+        )
         log.info("health and metrics on %s", await health.start())
         on_scrape.show_worker(self._role)
         stack.push_async_callback(health.stop)
