@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -58,6 +58,12 @@ def parse(data: bytes) -> list[Given]:
     for number, one in enumerate(given):
         where = f" - at `$[{number}]`" if isinstance(found, list) else ""
         check(one, where)
+    return given
+
+
+def from_values(values: Mapping[str, str | None]) -> Given:
+    """Return one verdict of plain values, with the same checks. Raises InputError."""
+    (given,) = parse(msgspec.json.encode(values))
     return given
 
 

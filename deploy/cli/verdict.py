@@ -1,0 +1,47 @@
+"""`squall verdict`: what a person says of an alert or a message, on record."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, get_args
+
+import typer
+
+from deploy.cli.frame import out, settings
+from streams.records import VerdictKind
+
+_KINDS: tuple[str, ...] = get_args(VerdictKind)
+
+
+def _kind(text: str) -> str:
+    if text not in _KINDS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(_KINDS)}")
+    return text
+
+
+def verdict(
+    what: Annotated[str, typer.Argument(help="Id of the alert (true_alarm, false_alarm) or of the message.")],
+    said: Annotated[str, typer.Option("--verdict", help="One of " + ", ".join(_KINDS), callback=_kind)],
+    by: Annotated[str, typer.Option(help="Who judged: a name or an account, no e-mail address.", metavar="NAME")],
+    alert: Annotated[str | None, typer.Option(help="The alert in which the message was seen.")] = None,
+    entity: Annotated[str | None, typer.Option(help="The company that it is about, by symbol.")] = None,
+    note: Annotated[str | None, typer.Option(help="Why, for whoever reads it later.")] = None,
+) -> None:
+    """Write a verdict to squall.labels, from where it becomes a label for the next model.
+
+    The same is done by POST /verdicts on a worker that has a token (worker.api_token).
+    """
+    from streams import verdicts
+
+    verdicts.check_name(by)
+    judges_alert = said in verdicts.OF_ALERTS
+    if judges_alert and alert is not None:
+        raise typer.BadParameter(f"{said} judges the alert that is named first", param_hint="--alert")
+    named = {"alert_id": what} if judges_alert else {"message_id": what, "alert_id": alert}
+    given = {"verdict": said, **named, "entity": entity, "note": note}
+    record = verdicts.record_of(verdicts.from_values(given), by=by, at=datetime.now(UTC))
+    current = settings()
+    verdicts.send(current, [record])
+    kind = "alert" if judges_alert else "message"
+    text = f"{said} of {kind} {what} by {by} is on {current.topics.labels}"
+    out().print(text, markup=False, soft_wrap=True)
