@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -60,9 +61,10 @@ def topic_place(topic: str) -> int:
 
 
 def quantile_edges(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the edges between the deciles of the values; fewer than nine where values are equal.
+    """Return the edges of the deciles of the values, and of a bin below the least and one above the greatest.
 
-    No bin is empty for these values: an edge at the least of them would leave nothing below it.
+    The two outermost bins are empty for these values: they are for what has never been there. Where many values are
+    equal there are fewer bins; the least value, if a tenth of the values have it, has a bin for itself.
 
     Raises:
         ValueError: there are no values.
@@ -70,8 +72,11 @@ def quantile_edges(values: Sequence[float]) -> tuple[float, ...]:
     if not values:
         raise ValueError("there are no values to take deciles of")
     ranked = sorted(values)
+    least, greatest = ranked[0], ranked[-1]
     edges = {ranked[rank * len(ranked) // QUANTILES] for rank in range(1, QUANTILES)}
-    return tuple(sorted(edge for edge in edges if edge > ranked[0]))
+    if least in edges and greatest > least:
+        edges.add(ranked[bisect_right(ranked, least)])
+    return tuple(sorted({least, *edges, math.nextafter(greatest, math.inf)}))
 
 
 def place(edges: Sequence[float], value: float) -> int:
