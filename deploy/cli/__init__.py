@@ -57,6 +57,7 @@ ENTRIES = (
     Entry("broker", "deploy.cli.broker", "app", KAFKA, "Start, stop and look at a local Kafka broker."),
     Entry("topics", "deploy.cli.topics", "app", KAFKA, "Make or check the topics, or remove a rehearsal's."),
     Entry("dead-letters", "deploy.cli.dead_letters", "app", KAFKA, "Look at refused records, and send them again."),
+    Entry("dashboards", "deploy.cli.dashboards", "app", ABOUT, "Write Grafana's dashboards from their code."),
     Entry("config", "deploy.cli.config", "app", ABOUT, "Show the settings in force and where each comes from."),
     Entry("compile", "deploy.cli.compile", "compile_", ABOUT, "Compile the monitor: faster, with the same answers."),
     Entry("version", "deploy.cli.version", "version", ABOUT, "Show the versions of Squall and of what it runs on."),

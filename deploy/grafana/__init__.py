@@ -1,0 +1,1 @@
+"""Grafana: dashboards as code, what the code generates, and how Grafana is provisioned with it."""
