@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
-from deploy.bench.feed import BenchCompany
+from deploy.bench.feed import SURGE_MESSAGES, BenchCompany, surge
 from models.benchmark import generate_texts
 from streams.ingest.decode import message_id
 from streams.records import Message, encode
@@ -26,6 +27,9 @@ _REPEATED_AFTER = 50
 _SOURCES = 5
 _BODIES = 4_096
 _AUTHORS = 997
+_MOVES_ON_AFTER = 500
+_STORY_LASTS = 50
+"""Copies of one story, before the next."""
 _STRIDE = 7_919
 """A prime, so that companies come in no order that follows the mix."""
 
@@ -41,6 +45,21 @@ class Row:
     fate: Fate
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What a feed does beside its mix.
+
+    Attributes:
+        at_once: companies that are spoken of at a time; they give way to others, one every 500 messages. None: all.
+        copies: every so many messages, a text is one that comes again with another ending, as reposts do; 0: never.
+        surges: every so many messages, the next ones are bad news of one company; 0: never.
+    """
+
+    at_once: int | None = None
+    copies: int = 0
+    surges: int = 0
+
+
 class MixedFeed:
     """Makes the messages of a feed by number.
 
@@ -48,18 +67,20 @@ class MixedFeed:
         companies: who the messages are about; at least one.
         run: a word that tells this feed's ids from those of another.
         seed: of the texts.
-        copies: every so many messages on one company, a text comes again with another ending, as reposts do; 0: never.
+        habits: what it does beside its mix.
 
     Raises:
         ValueError: there is no company.
     """
 
-    def __init__(self, companies: Sequence[BenchCompany], *, run: str, seed: int = 7, copies: int = 0) -> None:
+    def __init__(
+        self, companies: Sequence[BenchCompany], *, run: str, seed: int = 7, habits: Habits | None = None
+    ) -> None:
         if not companies:
             raise ValueError("a feed needs a company")
         self._companies = companies
         self._run = run
-        self._copies = copies
+        self._habits = habits or Habits()
         # Without the symbol in front and the number behind: both come with the message.
         self._bodies = [text.split(" ", 1)[1].rsplit(" ", 1)[0] for text in generate_texts(_BODIES, seed)]
 
@@ -76,8 +97,8 @@ class MixedFeed:
             return Row(source.encode(), f'{{"id": "{self._run}-{number}", '.encode(), number, fate)
         first = number - _REPEATED_AFTER if fate == "repeated" else number
         source = f"wire-{first % _SOURCES}"
-        body = self._bodies[first * _STRIDE % _BODIES]
-        text = f"{body} {first}" if fate == "unlinked" else f"${self.company(first).symbol} {self._text(body, first)}"
+        body = f"{self._bodies[first * _STRIDE % _BODIES]} {first}"
+        text = body if fate == "unlinked" else self._text(body, first)
         message = Message(
             id=f"{self._run}-{first}",
             source=source,
@@ -89,16 +110,30 @@ class MixedFeed:
 
     def company(self, number: int) -> BenchCompany:
         """Return the company that a message is about."""
-        return self._companies[number * _STRIDE % len(self._companies)]
+        habits, count = self._habits, len(self._companies)
+        if habits.surges and number % habits.surges < 2 * SURGE_MESSAGES:
+            return self._companies[number // habits.surges % count]
+        if habits.at_once is None:
+            return self._companies[number * _STRIDE % count]
+        return self._companies[(number * _STRIDE % min(habits.at_once, count) + number // _MOVES_ON_AFTER) % count]
 
     def message_id(self, number: int) -> str:
         """Return the id that a message's mentions bear."""
         return message_id(f"wire-{number % _SOURCES}", f"{self._run}-{number}")
 
     def _text(self, body: str, number: int) -> str:
-        if self._copies and number % self._copies == 0:
-            return f"{self._bodies[number // (50 * self._copies) % _BODIES]} (via wire {number % 1000})"
-        return f"{body} {number}"
+        habits, company = self._habits, self.company(number)
+        if habits.surges and number % habits.surges < 2 * SURGE_MESSAGES:
+            return f"{_bad_news(company)[number % SURGE_MESSAGES]} {number}"
+        if habits.copies and number % habits.copies == 0:
+            story = self._bodies[number // (_STORY_LASTS * habits.copies) % _BODIES]
+            return f"${company.symbol} {story} (via wire {number % 1_000})"
+        return f"${company.symbol} {body}"
+
+
+@lru_cache(maxsize=64)
+def _bad_news(company: BenchCompany) -> list[str]:
+    return [message.text for message in surge(company, minute=datetime(2020, 1, 1, tzinfo=UTC))]
 
 
 def fate_of(number: int) -> Fate:

@@ -15,7 +15,6 @@ from streams.config import Settings
 MakeRow = Callable[[int], Row]
 """Makes the message of a number; called when it is due."""
 
-_LUMP_S = 0.05
 _MOST_AT_ONCE = 5_000
 """Messages that are sent together where the publisher has fallen behind."""
 
@@ -55,7 +54,7 @@ class Offered:
         return (self.last - self.first) / max(1e-3, (self.ended_ms - self.began_ms) / 1000)
 
 
-def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0) -> Offered:
+def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0, lump_s: float = 0.05) -> Offered:
     """Publish for a while, and return when Kafka has it all.
 
     A message goes to the partition of its number, so that a repeat follows the one that it repeats.
@@ -65,14 +64,15 @@ def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0
         make: makes the messages.
         stretch: how many and for how long.
         first: number of the first message.
+        lump_s: what is due is looked for this often, and sent together.
 
     Raises:
         DeliveryError: Kafka does not take them.
     """
-    return asyncio.run(_offer(settings, make, stretch, first))
+    return asyncio.run(_offer(settings, make, stretch, first, lump_s))
 
 
-async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int) -> Offered:
+async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int, lump_s: float) -> Offered:
     topics = settings.topics
     sender = Sender(aiokafka_options(settings.kafka))
     await sender.start()
@@ -83,7 +83,7 @@ async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int
             elapsed_s = time.monotonic() - began_s
             due = min(last, first + int(elapsed_s * stretch.per_s), number + _MOST_AT_ONCE)
             if due <= number:
-                await asyncio.sleep(_LUMP_S)
+                await asyncio.sleep(lump_s)
                 continue
             late_s = max(late_s, elapsed_s - (number - first) / stretch.per_s)
             rows = [make(at) for at in range(number, due)]

@@ -23,6 +23,7 @@ app.command()(bench_score.score)
 app.command()(bench_score.delay)
 app.command("alerts")(rules_bench.bench)
 app.command()(bench_load.load)
+app.command()(bench_load.soak)
 
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")]

@@ -39,6 +39,29 @@ def load(
     show("Load", run(settings(), plan, note=_note()), json)
 
 
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=1, help="Messages per second: half of what is sustained, say.")] = 300.0,
+    speed: Annotated[float, typer.Option(min=1, help="Seconds of event time in a second.")] = 720.0,
+    most_mib_per_h: Annotated[float, typer.Option(min=0, help="Slope of the memory that is still flat.")] = 30.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the worker.")] = 30.0,
+    json: Json = None,
+) -> None:
+    """Let a worker run under steady load, with event time far faster than the clock, and see whether memory is flat.
+
+    Ends with status 1 if memory, threads or open files grow, or a message is missing.
+    """
+    from deploy.bench.soak import Plan, run, soak_figures
+    from deploy.cli.bench import show
+
+    plan = Plan(minutes=minutes, rate_per_s=rate, speed=speed, most_mib_per_h=most_mib_per_h, sample_s=every)
+    found = run(settings(), plan, note=_note())
+    show("Soak", soak_figures(found), json)
+    if not found.is_flat:
+        err().print("not flat: something grows, or is missing", style="red")
+        raise typer.Exit(1)
+
+
 def _note() -> Note:
     console = err()
     return lambda line: console.print(line, style="dim", soft_wrap=True, markup=False)
