@@ -41,3 +41,8 @@ def entity_table(settings: Settings) -> EntityTable:
 def company_names(settings: Settings) -> dict[str, str]:
     """Return the display names of all companies by symbol. Raises InputError for a table that cannot be used."""
     return {entity.symbol: entity.name for entity in entity_table(settings)}
+
+
+def company_sectors(settings: Settings) -> dict[str, str]:
+    """Return the sectors of all companies by symbol; empty where a table has none. Raises InputError as above."""
+    return {entity.symbol: entity.sector.strip() for entity in entity_table(settings)}

@@ -18,9 +18,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.app.delivery_progress import Beyond, Progress
+from streams.app.read_back import read_back
+from streams.app.undelivered import Keep
 from streams.deliver import metrics
+from streams.deliver.attempts import Repeater
+from streams.deliver.book import Book
 from streams.deliver.payload import idempotency_key
-from streams.deliver.sinks import DELIVERED_STATES, AlertSink
+from streams.deliver.sinks import AlertSink
 from streams.errors import DeliveryError, RecordError
 from streams.records import Alert, decode_alert
 
@@ -33,8 +38,11 @@ _COMMIT_S = 3.0
 _LEAVE_S = 5.0
 """To leave the group and disconnect, at the end."""
 _MAX_POLL_INTERVAL_MS = 24 * 3_600_000
-"""Far above the 6 h for which a delivery is retried: a receiver that is down is no reason to leave the group. (The
-loop goes on polling meanwhile; this is for a machine that sleeps.)"""
+"""A receiver that is down is no reason to leave the group. (The loop goes on polling meanwhile; this is for a machine
+that sleeps.)"""
+END_REPEATED_FOR_S = 900.0
+"""Prometheus repeats the end of an alert for as long, for an Alertmanager that was away."""
+LOOK_BACK_S = 7 * 86_400.0
 
 
 @dataclass(slots=True)
@@ -44,25 +52,8 @@ class _Waiting:
     alert: Alert
     partition: TopicPartition
     offset: int
-
-
-class _Progress:
-    """Which offsets of one partition are done; what is committed lies before the first that is not."""
-
-    def __init__(self) -> None:
-        self._open: dict[int, None] = {}  # in the order of the partition
-        self._next = 0
-
-    def take(self, offset: int) -> None:
-        self._open[offset] = None
-        self._next = offset + 1
-
-    def settle(self, offset: int) -> None:
-        self._open.pop(offset, None)
-
-    @property
-    def position(self) -> int:
-        return next(iter(self._open), self._next)
+    written_s: float
+    """When Kafka had it, Unix time."""
 
 
 STALE_AFTER_S = 86_400.0
@@ -71,12 +62,15 @@ STALE_AFTER_S = 86_400.0
 class DeliveryLoop:
     """Hands the transitions on the alerts topic to one receiver, at least once and as a rule exactly once.
 
-    A transition's offset is committed when the receiver has it or has refused it for good. So what was not delivered
-    when a process ended is delivered by the next one; at most what was under way just then comes twice, with the same
-    idempotency key.
+    A transition's offset is committed when the receiver has it, or when it was given up and is kept elsewhere. So what
+    was not delivered when a process ended is delivered by the next one; at most what was under way just then comes
+    twice, with the same idempotency key.
 
     The transitions of one company keep their order. Different companies go through `sink.lanes` lanes side by side,
     so that an alert that the receiver chokes on does not hold up all others.
+
+    Whose partitions these are also sends copies of what fires, to a receiver that wants them. What fires is known from
+    the topic itself, up to where the group has committed: before a partition is delivered from, it is read back.
 
     Args:
         receiver: name in logs and metrics.
@@ -89,6 +83,9 @@ class DeliveryLoop:
         pause_s: wait before a lost broker is tried again.
         stale_after_s: a transition that Kafka has had for longer is passed over: a receiver that is switched on today
             is not told of the alerts of last month.
+        leads_here: whether the routes lead an alert to this receiver; without it all do.
+        keep: keeps what is given up; without it the alerts topic alone has it.
+        look_back_s: how much of the topic is read back.
         now: Unix time, seconds.
     """
 
@@ -104,6 +101,9 @@ class DeliveryLoop:
         remembered: int = 10_000,
         pause_s: float = _PAUSE_S,
         stale_after_s: float = STALE_AFTER_S,
+        leads_here: Callable[[Alert], bool] = lambda alert: True,
+        keep: Keep | None = None,
+        look_back_s: float = LOOK_BACK_S,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.receiver = receiver
@@ -115,10 +115,15 @@ class DeliveryLoop:
         self._remembered = remembered
         self._pause_s = pause_s
         self._stale_after_s = stale_after_s
+        self._keep = keep
+        self._look_back_s = look_back_s
         self._now = now
+        self._repeater: Repeater | None = getattr(sink, "repeater", None)
+        self._book = Book(leads_here, repeat_ends_s=END_REPEATED_FOR_S if self._repeater is not None else 0.0)
         self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
-        self._progress: dict[TopicPartition, _Progress] = {}
-        self._committed: dict[TopicPartition, int] = {}
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._beyond: dict[TopicPartition, Beyond] = {}
+        self._committed: dict[TopicPartition, tuple[int, str]] = {}
         self._lanes: list[asyncio.Queue[_Waiting]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting = 0
@@ -128,6 +133,7 @@ class DeliveryLoop:
         self._task: asyncio.Task[Any] | None = None
         self._busy: set[int] = set()
         self._moving = True
+        self._to_begin: frozenset[TopicPartition] | None = None
         self._grace_s = _GRACE_S
 
     @property
@@ -174,13 +180,15 @@ class DeliveryLoop:
             max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
             max_poll_records=self._capacity,
         )
-        self._moving = True
+        self._moving, self._to_begin = True, None
         consumer.subscribe([self._topic], listener=_Listener(self, consumer))
         committer: asyncio.Task[None] | None = None
         try:
             await consumer.start()
             committer = asyncio.create_task(self._commit_for_ever(consumer))
             while not self._stopping.is_set():
+                if self._to_begin is not None and not await self._begin(consumer, self._to_begin):
+                    continue
                 self._hold_or_go_on(consumer)
                 batches = await consumer.getmany(timeout_ms=_POLL_MS)
                 if self._moving:
@@ -197,8 +205,7 @@ class DeliveryLoop:
                 committer.cancel()
                 await asyncio.gather(committer, return_exceptions=True)
             await self._close_lanes()
-            self._progress.clear()
-            self._committed.clear()
+            self._forget()
             await consumer.stop()
 
     def _hold_or_go_on(self, consumer: AIOKafkaConsumer) -> None:
@@ -217,62 +224,101 @@ class DeliveryLoop:
         batch: list[_Waiting] = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
-            progress = self._progress.setdefault(partition, _Progress())
+            progress = self._progress.setdefault(partition, Progress())
             progress.take(record.offset)
-            try:
-                alert = decode_alert(record.value)
-            except RecordError as error:
-                at = f"{record.topic}[{record.partition}]@{record.offset}"
-                _log.error("%s is no alert and is passed over: %s", at, error)
-                alert = None
-            if alert is not None and self._now() - record.timestamp / 1000 > self._stale_after_s:
-                metrics.count(self.receiver, "stale")
-                alert = None
-            if alert is None or alert.state not in DELIVERED_STATES:
+            alert = self._wanted(record, self._beyond.get(partition))
+            if alert is None:
                 progress.settle(record.offset)
                 self._settled.set()
                 continue
-            batch.append(_Waiting(alert, partition, record.offset))
+            batch.append(_Waiting(alert, partition, record.offset, record.timestamp / 1000))
         batch.sort(key=lambda item: (item.alert.at, item.alert.id, item.alert.transition))
         for item in batch:
             whose = item.alert.labels.get("entity", item.alert.id)
             self._lanes[zlib.crc32(whose.encode()) % len(self._lanes)].put_nowait(item)
         self._change_waiting(len(batch))
 
+    def _wanted(self, record: ConsumerRecord, beyond: Beyond | None) -> Alert | None:
+        """Return the alert of a record, if this receiver is to be told of it."""
+        if beyond is not None and beyond.is_done(record.offset):
+            self._recall(record)
+            return None
+        alert = _decoded(record)
+        if alert is None:
+            return None
+        if self._now() - record.timestamp / 1000 > self._stale_after_s:
+            metrics.count(self.receiver, "stale")
+            return None
+        if (alert.id, alert.transition) in self._delivered:
+            metrics.count(self.receiver, "duplicate")
+            return None
+        return alert if self._book.expect(record.partition, alert) else None
+
+    def _recall(self, record: ConsumerRecord) -> None:
+        """Take in what an earlier process has told."""
+        if (alert := _decoded(record)) is not None:
+            self._book.read_back(record.partition, alert, record.timestamp / 1000)
+
     async def _work(self, number: int, lane: asyncio.Queue[_Waiting]) -> None:
         while not self._stopping.is_set():
             item = await lane.get()
             self._busy.add(number)
-            await self._hand_over(item.alert)
+            await self._hand_over(item)
             self._busy.discard(number)
             self._progress[item.partition].settle(item.offset)
             self._change_waiting(-1)
             self._settled.set()
 
-    async def _hand_over(self, alert: Alert) -> None:
+    async def _hand_over(self, item: _Waiting) -> None:
         """Deliver one transition, unless it was; whatever the sink raises, the lane goes on."""
+        alert, partition = item.alert, item.partition.partition
         key = (alert.id, alert.transition)
         if key in self._delivered:
             metrics.count(self.receiver, "duplicate")
             return
+        self._book.begin(partition, alert)
         try:
-            await self._sink.deliver(alert)
+            await self._sink.deliver(alert, age_s=max(0.0, self._now() - item.written_s))
         except Exception as error:
-            metrics.count(self.receiver, "failed")
             # Only a sink's own error is known to hold no secret.
             why = str(error) if isinstance(error, DeliveryError) else f"unexpected {type(error).__name__}"
-            _log.error(
-                "alert %s was NOT delivered to %s and is given up: %s; it is kept on %s",
-                idempotency_key(alert),
-                self.receiver,
-                why,
-                self._topic,
-            )
-            return
-        metrics.count(self.receiver, "delivered")
-        self._delivered[key] = None
-        while len(self._delivered) > self._remembered:
-            self._delivered.popitem(last=False)
+            await self._give_up(item, why)
+        else:
+            metrics.count(self.receiver, "delivered")
+            metrics.SECONDS.labels(self.receiver).observe(max(0.0, self._now() - item.written_s))
+            self._delivered[key] = None
+            while len(self._delivered) > self._remembered:
+                self._delivered.popitem(last=False)
+        self._book.told(partition, alert, self._now())
+
+    async def _give_up(self, item: _Waiting, why: str) -> None:
+        """Keep a transition that the receiver did not take; until it is kept, its lane waits."""
+        metrics.count(self.receiver, "failed")
+        key = idempotency_key(item.alert)
+        where = f"kept among the dead letters: squall notify undelivered, and squall notify again {self.receiver}"
+        _log.error(
+            "alert %s was NOT delivered to %s and is given up: %s; it is %s",
+            key,
+            self.receiver,
+            why,
+            where if self._keep is not None else f"kept on {self._topic}",
+        )
+        while self._keep is not None:
+            try:
+                await self._keep(item.alert, item.partition, item.offset, self.receiver, why)
+            except DeliveryError as error:
+                _log.error("alert %s cannot be kept yet, and is not lost: %s", key, error)
+                await asyncio.sleep(self._pause_s)
+            else:
+                break
+        metrics.UNDELIVERED.labels(self.receiver).inc()
+
+    async def _repeat_for_ever(self, repeater: Repeater) -> None:
+        """Send copies of what fires, for as long as its partitions are ours."""
+        while True:
+            await asyncio.sleep(repeater.resend_every_s)
+            sent = await repeater.resend(lambda: self._book.to_repeat(self._now()))
+            metrics.RESENT.labels(self.receiver).inc(sent)
 
     async def _commit_for_ever(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -286,9 +332,9 @@ class DeliveryLoop:
         """Commit what is done and not committed; return whether that worked."""
         mine = consumer.assignment()
         positions = {
-            partition: progress.position
+            partition: commit
             for partition, progress in self._progress.items()
-            if partition in mine and progress.position != self._committed.get(partition)
+            if partition in mine and (commit := progress.commit) != self._committed.get(partition)
         }
         if not positions:
             return True
@@ -304,20 +350,48 @@ class DeliveryLoop:
 
     async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Before partitions change hands: commit what is done, and forget what is not, as it will be read again."""
-        self._moving = True
+        self._moving, self._to_begin = True, None
         await self._close_lanes()
         await self._commit(consumer)
-        self._progress.clear()
-        self._committed.clear()
+        self._forget()
 
-    def _take_on(self) -> None:
-        """Partitions have been assigned: begin."""
+    def _forget(self) -> None:
+        self._progress.clear()
+        self._beyond.clear()
+        self._committed.clear()
+        self._book.clear()
+
+    def _take_on(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
+        """Partitions have been assigned: nothing of them is read before `_begin`."""
+        consumer.pause(*assigned)
+        self._to_begin = frozenset(assigned)
+
+    async def _begin(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> bool:
+        """Read back what was told before, and open the lanes; False if the partitions have moved on meanwhile."""
+        self._forget()
+        past = await read_back(
+            self._options,
+            group=self._group,
+            partitions=assigned,
+            since_s=self._now() - self._look_back_s,
+            on_record=self._recall,
+            goes_on=lambda: self._to_begin is assigned and not self._stopping.is_set(),
+        )
+        if self._to_begin is not assigned or self._stopping.is_set():
+            return False
+        self._to_begin = None
+        self._beyond = {partition: found.beyond for partition, found in past.items()}
+        consumer.resume(*assigned)
         self._lanes = [asyncio.Queue() for _ in range(self._sink.lanes)]
         self._tasks = [
             asyncio.create_task(self._work(number, lane), name=f"deliver-{self.receiver}-{number}")
             for number, lane in enumerate(self._lanes)
         ]
+        if self._repeater is not None:
+            name = f"deliver-{self.receiver}-repeat"
+            self._tasks.append(asyncio.create_task(self._repeat_for_ever(self._repeater), name=name))
         self._moving = False
+        return True
 
     async def _close_lanes(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -353,4 +427,13 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._loop._let_go(self._consumer)
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        self._loop._take_on()
+        self._loop._take_on(self._consumer, assigned)
+
+
+def _decoded(record: ConsumerRecord) -> Alert | None:
+    try:
+        return decode_alert(record.value)
+    except RecordError as error:
+        at = f"{record.topic}[{record.partition}]@{record.offset}"
+        _log.error("%s is no alert and is passed over: %s", at, error)
+        return None

@@ -23,7 +23,7 @@ from streams.app import logs, metrics, on_scrape
 from streams.app.apps import log
 from streams.app.company_series import load_companies
 from streams.app.control import ControlReader
-from streams.app.deliverer import DeliveryLoop
+from streams.app.delivery import delivery_loops
 from streams.app.desk_api import DeskApi
 from streams.app.health import HealthServer, Watchdog
 from streams.app.http_server import tls_context
@@ -125,7 +125,7 @@ class Worker:
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
                 apps.append(self._monitor.app)
                 self._in_background(stack, self._monitor.look_for_ever())
-                self._deliver_to(stack, receivers)
+                self._deliver_to(stack, receivers, sender)
             if stage is not None:
                 reader = await self._reader(stack, self._settings.topics.messages, f"{self._prefix}-scorer")
                 self._scorer = ScorerService(self._settings, stage, sender, reader, self._die, self._model_watch)
@@ -205,17 +205,8 @@ class Worker:
         reader = await self._reader(stack, topic, service.group)
         self._readers.append((topic, reader, lambda: service.assigned))
 
-    def _deliver_to(self, stack: AsyncExitStack, receivers: dict[str, AlertSink]) -> None:
-        loops = [
-            DeliveryLoop(
-                receiver,
-                sink,
-                options=self._options,
-                group=f"{self._prefix}-deliver-{receiver}",
-                topic=self._settings.topics.alerts,
-            )
-            for receiver, sink in receivers.items()
-        ]
+    def _deliver_to(self, stack: AsyncExitStack, receivers: dict[str, AlertSink], sender: Sender) -> None:
+        loops = delivery_loops(self._settings, receivers, options=self._options, sender=sender)
         for loop in loops:
             self._in_background(stack, loop.run())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 Outcome = Literal["delivered", "failed", "duplicate", "stale"]
 """`failed`: the receiver refused it for good, or every attempt failed. `duplicate`: this transition had been
@@ -18,6 +18,32 @@ DELIVERED = Counter(
 WAITING = Gauge(
     "squall_alerts_waiting",
     "Alert transitions that wait for a receiver.",
+    ["receiver"],
+)
+ATTEMPTS = Counter(
+    "squall_delivery_attempts_total",
+    "Attempts to hand an alert to a receiver, by what came of them: taken, retry, refused.",
+    ["receiver", "outcome"],
+)
+SECONDS = Histogram(
+    "squall_delivery_seconds",
+    "From the moment at which Kafka had an alert to the moment at which a receiver took it.",
+    ["receiver"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800, 7200, 21600),
+)
+SUSPENDED = Gauge(
+    "squall_receiver_suspended",
+    "1 while a receiver has failed so often that it is called by one alert at a time: its circuit is open.",
+    ["receiver"],
+)
+UNDELIVERED = Counter(
+    "squall_alerts_undelivered_total",
+    "Alert transitions that were given up for a receiver and kept among the dead letters.",
+    ["receiver"],
+)
+RESENT = Counter(
+    "squall_alerts_resent_total",
+    "Copies of alerts that a receiver is sent for as long as they fire.",
     ["receiver"],
 )
 

@@ -21,8 +21,12 @@ class AlertSink(Protocol):
     def lanes(self) -> int:
         """How many transitions it may be handed at once."""
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
         """Hand over one transition.
+
+        Args:
+            alert: the transition.
+            age_s: how long it has waited already.
 
         Raises:
             DeliveryError: it could not be handed over, and trying again now is of no use.
@@ -40,7 +44,7 @@ class ListSink:
     def __init__(self) -> None:
         self.alerts: list[Alert] = []
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
         """Keep the alert."""
         self.alerts.append(alert)
 
@@ -62,7 +66,7 @@ class TerminalSink:
         self._console = console or Console()
         self._blocks = self._console.is_terminal if blocks is None else blocks
 
-    async def deliver(self, alert: Alert) -> None:
+    async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
         """Print the alert."""
         if alert.state in DELIVERED_STATES:
             # A terminal or pipe that nobody reads blocks its writer: that must not be the event loop.

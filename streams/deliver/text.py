@@ -17,7 +17,7 @@ from models.labels import TOPIC_NAMES
 from streams.deliver.words import clean, clock, moment, percent, plural, span, whole_percents
 from streams.records import Alert, AlertState, Evidence, EvidenceMessage
 
-_STATE_WORDS: dict[AlertState, str] = {
+STATE_WORDS: dict[AlertState, str] = {
     "pending": "WORTH A LOOK",
     "firing": "ALERT",
     "resolved": "OVER",
@@ -79,7 +79,7 @@ def since(alert: Alert) -> str:
 def alert_line(alert: Alert) -> str:
     """Return the alert as one readable line, for logs and for the summary that receivers show."""
     observed = alert.evidence.observed
-    head = f"{_STATE_WORDS[alert.state]} ({alert.severity})" if alert.state == "firing" else _STATE_WORDS[alert.state]
+    head = f"{STATE_WORDS[alert.state]} ({alert.severity})" if alert.state == "firing" else STATE_WORDS[alert.state]
     parts = [f"{head} {company(alert)}: {what_happened(alert)}"]
     if alert.state in ("firing", "pending"):
         surprise = clean(alert.evidence.in_words, most=_TEXT_CHARS)
@@ -113,10 +113,10 @@ def alert_block(alert: Alert) -> RenderableType:
         f"{_stories(observed.stories)} in {plural(observed.messages, 'message')} from "
         f"{plural(observed.sources, 'source')} and {plural(observed.authors, 'author')}{then}",
     )
-    if topics := _topics(alert):
+    if topics := topics_named(alert):
         fact("About", topics + then)
     if alert.state in ("firing", "pending"):
-        if check := _counterfactual(alert):
+        if check := margin(alert):
             fact("Margin", check)
         for warning in quality_warnings(alert.evidence):
             facts.add_row(Text("Take care", style="yellow"), Text(warning))
@@ -125,7 +125,7 @@ def alert_block(alert: Alert) -> RenderableType:
         parts += [Text(), _messages(alert)]
     # soft_wrap is not for parts of a group: fold keeps every character of the command, so it can be copied
     parts += [Text(), Text(f"To check it again: {clean(alert.replay)}", style="dim", overflow="fold")]
-    title = Text(_STATE_WORDS[alert.state], style=f"bold {style}")
+    title = Text(STATE_WORDS[alert.state], style=f"bold {style}")
     if alert.state == "firing":
         title.append(f" · {alert.severity}")
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
@@ -157,7 +157,8 @@ def _stories(count: int) -> str:
     return plural(count, "story", "stories")
 
 
-def _topics(alert: Alert) -> str:
+def topics_named(alert: Alert) -> str:
+    """Return what the evidence is about: its strongest topics with their shares; empty if none stands out."""
     strongest = sorted(alert.evidence.topics.items(), key=lambda item: (-item[1], item[0]))[:_MOST_TOPICS]
     return ", ".join(
         f"{clean(TOPIC_NAMES.get(topic, topic))} ({percent(share)})"
@@ -166,7 +167,8 @@ def _topics(alert: Alert) -> str:
     )
 
 
-def _counterfactual(alert: Alert) -> str:
+def margin(alert: Alert) -> str:
+    """Return whether it hangs on one story; empty where that is not known."""
     without = alert.evidence.counterfactual
     if without is None or alert.state != "firing":
         return ""
@@ -189,8 +191,8 @@ def _messages(alert: Alert) -> RenderableType:
     table.add_column(ratio=1, overflow="fold")
     table.add_row(Text("Weight", style="bold"), Text("The messages that weighed most", style="bold"))
     for message, weight in zip(shown, weights, strict=False):
-        words = Text(_words(message))
-        words.append(f"\n{_provenance(message, alert)}", style="dim")
+        words = Text(message_words(message))
+        words.append(f"\n{provenance(message, alert)}", style="dim")
         table.add_row(Text(weight), words)
     if others or (any(shares) and abs(rest) >= _LEAST_REST):
         more = f"and {plural(others, 'more story', 'more stories')}" if others else "and everything else"
@@ -198,12 +200,14 @@ def _messages(alert: Alert) -> RenderableType:
     return table
 
 
-def _words(message: EvidenceMessage) -> str:
+def message_words(message: EvidenceMessage) -> str:
+    """Return title and text of a message on one line, cut where it is long."""
     title, text = clean(message.title or ""), clean(message.text)
     return clean(text if not title or text.startswith(title) else f"{title}: {text}", most=_TEXT_CHARS)
 
 
-def _provenance(message: EvidenceMessage, alert: Alert) -> str:
+def provenance(message: EvidenceMessage, alert: Alert) -> str:
+    """Return who wrote a message and when, and how often it was copied."""
     parts = [clean(message.source, most=_NAME_CHARS)]
     if message.author:
         parts.append(clean(message.author, most=_NAME_CHARS))

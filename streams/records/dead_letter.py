@@ -25,8 +25,10 @@ Reason = Literal[
     "in_the_future",
     "unscorable",
     "no_model",
+    "undelivered",
 ]
-"""Why a record was refused; each is a label of the metric `squall_dead_letters_total`."""
+"""Why a record was refused; each is a label of the metric `squall_dead_letters_total`. `undelivered` is an alert that
+a receiver did not take: `squall_alerts_undelivered_total` counts those by receiver."""
 
 REASONS: frozenset[str] = frozenset(get_args(Reason))
 
@@ -43,11 +45,13 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     refused_by: str
     """`squall` and the version that refused it."""
+    receiver: str | None = None
+    """Who did not take it, of an alert that is `undelivered`."""
     schema: int = SCHEMA
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Kafka headers that `from_headers` reads back."""
-        return [
+        written = [
             ("squall-schema", str(self.schema).encode()),
             ("squall-reason", self.reason.encode()),
             ("squall-detail", self.detail.encode(errors="replace")),
@@ -56,6 +60,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             ("squall-offset", str(self.offset).encode()),
             ("squall-refused-by", self.refused_by.encode()),
         ]
+        return written if self.receiver is None else [*written, ("squall-receiver", self.receiver.encode())]
 
     @classmethod
     def from_headers(
@@ -77,6 +82,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
                 partition=int(found["squall-partition"]),
                 offset=int(found["squall-offset"]),
                 refused_by=found["squall-refused-by"].decode(),
+                receiver=found["squall-receiver"].decode() if "squall-receiver" in found else None,
                 schema=int(found["squall-schema"]),
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:  # the last two: a header that is null

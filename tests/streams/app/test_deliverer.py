@@ -19,10 +19,12 @@ from streams.app.deliverer import DeliveryLoop
 from streams.app.security import aiokafka_options
 from streams.config import Settings
 from streams.deliver import ListSink
+from streams.deliver.patient import PatientSink
+from streams.deliver.retry import Patience
 from streams.deliver.sinks import AlertSink
-from streams.deliver.webhook import Webhook
 from streams.errors import DeliveryError
 from streams.records import Alert, encode
+from tests.streams.deliver.recording import patient, webhook_channel
 from tests.streams.invented_alert import AT, sample_alert
 
 
@@ -85,8 +87,9 @@ async def until(condition: Callable[[], Any], what: str, deadline_s: float = 60.
         pytest.fail(f"waited in vain: {what}")
 
 
-def webhook(receiver: Receiver, **options: Any) -> Webhook:
-    return Webhook(receiver.url, timeout_s=5.0, first_wait_s=0.02, most_wait_s=0.05, **options)
+def webhook(receiver: Receiver, *, retry_for_s: float = 3600.0, **options: Any) -> PatientSink:
+    patience = Patience(retry_for_s=retry_for_s, first_wait_s=0.02, most_wait_s=0.05)
+    return patient(webhook_channel(receiver.url), patience=patience, lanes=8, **options)
 
 
 def loop_for(settings: Settings, sink: AlertSink, receiver: str = "webhook", **options: Any) -> DeliveryLoop:
@@ -331,7 +334,7 @@ async def test_an_unexpected_error_of_a_sink_is_named_by_its_kind_only(
     settings_with_topics: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Buggy(ListSink):
-        async def deliver(self, alert: Alert) -> None:
+        async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
             if alert.id == "a":
                 raise RuntimeError("with a s3cret in it")
             if alert.id == "b":

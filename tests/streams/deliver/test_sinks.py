@@ -6,7 +6,7 @@ from rich.console import Console
 
 from streams.config import DeliverySettings
 from streams.deliver import TerminalSink, sinks
-from streams.deliver.webhook import Webhook
+from streams.deliver.patient import PatientSink
 from streams.errors import ConfigError
 
 
@@ -29,7 +29,7 @@ async def test_the_configuration_names_the_receivers():
     settings = DeliverySettings(webhook_url="https://desk.example/hook", webhook_token=SecretStr("t"))
     both = sinks(settings, console=Console(file=StringIO()))
     assert list(both) == ["terminal", "webhook"]
-    assert isinstance(both["webhook"], Webhook)
+    assert isinstance(both["webhook"], PatientSink)
     assert both["terminal"].lanes == 1  # or blocks of different alerts would come in any order
     for sink in both.values():
         await sink.aclose()

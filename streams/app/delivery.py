@@ -1,0 +1,60 @@
+"""The delivery of a worker: one loop for each receiver of the configuration, with its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from streams.app.deliverer import DeliveryLoop
+from streams.app.sender import Sender
+from streams.app.undelivered import keeper
+from streams.assembly import company_sectors
+from streams.config import Settings
+from streams.deliver.routes import Routes
+from streams.deliver.sinks import AlertSink
+from streams.delivery_sections import TERMINAL
+
+
+def delivery_loops(
+    settings: Settings, receivers: Mapping[str, AlertSink], *, options: dict[str, Any], sender: Sender
+) -> list[DeliveryLoop]:
+    """Return the loops that take alerts to receivers; none is running yet.
+
+    Args:
+        settings: the configuration.
+        receivers: as `streams.deliver.sinks` made them.
+        options: aiokafka client options.
+        sender: takes what is given up to the dead letters.
+
+    Raises:
+        InputError: a table of companies cannot be read.
+    """
+    delivery = settings.delivery
+    routes = Routes.of(delivery, sectors=company_sectors(settings) if delivery.routes else None)
+    keep = keeper(sender, settings.topics.dead_letters)
+    loops = []
+    for name, sink in receivers.items():
+        leads_here = partial(routes.lead_to, name) if name != TERMINAL else _always
+        loops.append(
+            DeliveryLoop(
+                name,
+                sink,
+                options=options,
+                group=delivery_group(settings, name),
+                topic=settings.topics.alerts,
+                leads_here=leads_here,
+                keep=keep,
+                look_back_s=delivery.look_back_s,
+            )
+        )
+    return loops
+
+
+def delivery_group(settings: Settings, receiver: str) -> str:
+    """Return the consumer group that delivers to a receiver."""
+    return f"{settings.topics.prefix}-deliver-{receiver}"
+
+
+def _always(_: object) -> bool:
+    return True

@@ -1,0 +1,96 @@
+"""What earlier processes have told a receiver: the alerts topic, read up to where its group has committed.
+
+Nothing is stored for it: a topic and the group's offsets say it all. No group is joined and nothing is committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from streams.app.delivery_progress import Beyond
+
+_POLL_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Where a group stands on one partition."""
+
+    position: int
+    beyond: Beyond
+
+
+async def read_back(
+    options: dict[str, Any],
+    *,
+    group: str,
+    partitions: Collection[TopicPartition],
+    since_s: float,
+    on_record: Callable[[ConsumerRecord], None],
+    goes_on: Callable[[], bool],
+) -> dict[TopicPartition, Past]:
+    """Read what lies before the committed offsets, and return these; a partition without any is not among them.
+
+    Args:
+        options: aiokafka client options.
+        group: the consumer group.
+        partitions: of the alerts topic.
+        since_s: records that Kafka had before this time are left out, Unix time.
+        on_record: is given each record, partition by partition in order.
+        goes_on: asked from time to time; once it says no, what was read so far is all.
+
+    Raises:
+        KafkaError: the broker went away.
+    """
+    past = {
+        partition: found for partition, found in (await _committed(options, group)).items() if partition in partitions
+    }
+    behind = [partition for partition, found in past.items() if found.position > 0]
+    if not behind:
+        return past
+    consumer = AIOKafkaConsumer(
+        **options, client_id="squall-read-back", enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        consumer.assign(behind)
+        starts = await consumer.offsets_for_times(dict.fromkeys(behind, max(0, round(since_s * 1000))))
+        left: set[TopicPartition] = set()
+        for partition in behind:
+            start = starts.get(partition)
+            if start is None or start.offset >= past[partition].position:
+                consumer.pause(partition)  # all of it is older, or nothing of it is done
+                continue
+            consumer.seek(partition, start.offset)
+            left.add(partition)
+        while left and goes_on():
+            for partition, records in (await consumer.getmany(timeout_ms=_POLL_MS)).items():
+                for record in records:
+                    if record.offset < past[partition].position:
+                        on_record(record)
+            for partition in list(left):
+                if await consumer.position(partition) >= past[partition].position:
+                    consumer.pause(partition)
+                    left.discard(partition)
+    finally:
+        await consumer.stop()
+    return past
+
+
+async def _committed(options: dict[str, Any], group: str) -> dict[TopicPartition, Past]:
+    admin = AIOKafkaAdminClient(**options, client_id="squall-read-back")
+    await admin.start()
+    try:
+        found = await admin.list_consumer_group_offsets(group)
+    finally:
+        await admin.close()
+    return {
+        partition: Past(one.offset, Beyond.read(one.offset, one.metadata or ""))
+        for partition, one in found.items()
+        if one.offset >= 0
+    }

@@ -1,0 +1,115 @@
+"""What one receiver was told of and has not been told the end of. Pure.
+
+It says who is called for a transition, and which alerts are sent again while they fire. It is kept by partition: when
+one goes to another process, so do its alerts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from streams.deliver.sinks import DELIVERED_STATES
+from streams.records import Alert
+
+
+@dataclass(slots=True)
+class _Page:
+    """One alert."""
+
+    told: Alert | None = None
+    """The last transition that the receiver has, or was given up; None before the first."""
+    ended_s: float | None = None
+    """When its end was told."""
+
+
+class Book:
+    """Keeps track of alerts for one receiver.
+
+    Args:
+        leads_here: whether the routes lead an alert to this receiver.
+        repeat_ends_s: an alert that has ended is sent again for so long, too.
+        most: alerts that are kept; of more, the ones begun first are forgotten.
+    """
+
+    def __init__(self, leads_here: Callable[[Alert], bool], *, repeat_ends_s: float = 0.0, most: int = 10_000) -> None:
+        self._leads_here = leads_here
+        self._repeat_ends_s = repeat_ends_s
+        self._most = most
+        self._pages: dict[tuple[int, str], _Page] = {}
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def expect(self, partition: int, alert: Alert) -> bool:
+        """Return whether this receiver is called for a transition that was just read, and remember it if so.
+
+        Nobody is called for `pending` and `inactive`.
+        """
+        if alert.state not in DELIVERED_STATES:
+            return False
+        key = (partition, alert.id)
+        page = self._pages.get(key)
+        if page is not None and page.ended_s is None:
+            return True
+        if not self._leads_here(alert):
+            return False
+        if alert.state == "firing":
+            self._pages[key] = _Page()
+            while len(self._pages) > self._most:
+                del self._pages[next(iter(self._pages))]
+        return True
+
+    def begin(self, partition: int, alert: Alert) -> None:
+        """A transition is about to be told: from now on no older one is sent again."""
+        page = self._pages.get((partition, alert.id))
+        if page is not None and alert.state == "resolved":
+            page.told = None
+
+    def told(self, partition: int, alert: Alert, now_s: float) -> None:
+        """A transition was told, or given up.
+
+        Args:
+            partition: of the alerts topic.
+            alert: the transition.
+            now_s: Unix time.
+        """
+        key = (partition, alert.id)
+        if alert.state == "firing":
+            page = self._pages.get(key)
+            if page is not None and page.ended_s is None:
+                page.told = alert
+        elif self._repeat_ends_s > 0:
+            self._pages[key] = _Page(alert, now_s)
+        else:
+            self._pages.pop(key, None)
+
+    def read_back(self, partition: int, alert: Alert, written_s: float) -> None:
+        """Take in a transition that an earlier process has told.
+
+        Args:
+            partition: of the alerts topic.
+            alert: the transition.
+            written_s: when Kafka had it, Unix time.
+        """
+        if self.expect(partition, alert):
+            self.told(partition, alert, written_s)
+
+    def to_repeat(self, now_s: float) -> list[Alert]:
+        """Return what is sent again: what fires, and what has just ended.
+
+        Args:
+            now_s: Unix time; ends that are older than `repeat_ends_s` are forgotten.
+        """
+        over = [
+            key
+            for key, page in self._pages.items()
+            if page.ended_s is not None and now_s - page.ended_s >= self._repeat_ends_s
+        ]
+        for key in over:
+            del self._pages[key]
+        return [page.told for page in self._pages.values() if page.told is not None]
+
+    def clear(self) -> None:
+        """Forget everything: partitions go elsewhere."""
+        self._pages.clear()
