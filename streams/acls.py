@@ -181,6 +181,7 @@ def _scorer(settings: Settings) -> list[Grant]:
         *_worker(settings),
         Grant("topic", topics.messages, "READ", "reads messages"),
         Grant("topic", topics.mentions, "WRITE", "writes mentions"),
+        Grant("topic", topics.labels, "READ", "holds the model's answers against the desk's verdicts"),
         Grant("group", group(settings, "scorer"), "READ", "shares the partitions, commits offsets"),
     ]
 
