@@ -65,8 +65,8 @@ def find_model(text: str | None, settings: Settings, known_at: datetime | None =
 
 
 def known_models(settings: Settings) -> list[KnownModel]:
-    """Return the shipped models and those that lie beside the configured one, each once."""
-    places = [DEFAULT_MODEL.parent]
+    """Return the shipped models, those beside the configured one, and those that were registered, each once."""
+    places = [DEFAULT_MODEL.parent, settings.retrain.models]
     if settings.classifier.model is not None:
         places.append(settings.classifier.model.resolve().parent)
     found: dict[Path, KnownModel] = {}
