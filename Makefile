@@ -58,6 +58,7 @@ lock: $(READY) ## pin the newest allowed versions, with hashes and without regis
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		--extra dev pyproject.toml --output-file requirements.lock
 	@$(IMAGE_LOCK) deploy/docker/build.in --output-file deploy/docker/build.lock
+	@$(IMAGE_LOCK) deploy/docker/mlflow.in --output-file deploy/docker/mlflow.lock
 	@$(IMAGE_LOCK) pyproject.toml --output-file deploy/docker/cuda.lock
 	@$(IMAGE_LOCK) pyproject.toml --extra onnx --extra openvino --excludes deploy/docker/not-on-cpu.txt \
 		--no-emit-package torch --output-file deploy/docker/cpu.lock

@@ -131,13 +131,14 @@ def test_all_packages_are_installed_by_hash_but_for_pytorch_without_a_named_one(
 
 
 def test_the_process_is_no_root_and_hears_sigterm() -> None:
-    last = stages()["squall"]
-    assert last.of("USER") == ["10001:10001"]
-    order = [name for name, _ in last.steps]
-    assert "RUN" not in order[order.index("USER") :], "what is run after USER cannot write where it must"
-    assert json.loads(last.of("ENTRYPOINT")[0]) == ["tini", "--", "squall"]
-    assert json.loads(last.of("CMD")[0]) == ["worker"]
-    assert "ADD" not in order
+    for name, command in (("squall", ["worker"]), ("mlflow", ["server"])):
+        stage = stages()[name]
+        assert stage.of("USER") == ["10001:10001"]
+        order = [instruction for instruction, _ in stage.steps]
+        assert "RUN" not in order[order.index("USER") :], "what is run after USER cannot write where it must"
+        assert json.loads(stage.of("ENTRYPOINT")[0]) == ["tini", "--", name]
+        assert json.loads(stage.of("CMD")[0])[:1] == command
+        assert "ADD" not in order
 
 
 def test_the_health_check_asks_the_port_that_is_set() -> None:
@@ -174,7 +175,7 @@ def test_the_label_names_the_version_of_the_package() -> None:
     assert f"VERSION={__version__}" in stages()["squall"].of("ARG")
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "build"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "build", "mlflow"])
 def test_an_image_holds_the_versions_that_are_tested_here(name: str) -> None:
     all_of_them = locked("requirements.lock")
     for package, versions in locked(f"deploy/docker/{name}.lock").items():
@@ -189,7 +190,7 @@ def test_the_image_for_the_cpu_brings_no_cuda_and_that_for_cuda_does() -> None:
     assert {"openvino", "onnxruntime"} <= cpu.keys()
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "build"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "build", "mlflow"])
 def test_locks_hold_a_hash_for_each_package_and_no_address(name: str) -> None:
     text = (DOCKER / f"{name}.lock").read_text()
     assert "://" not in text
