@@ -16,6 +16,7 @@ from models.errors import ModelFilesError
 from models.files import TOKENIZER, file_sha256
 from models.network import ClassifierNetwork
 from models.storage import ATTENTION, without_pooler
+from models.tokens import vocabulary_size
 
 _BASE_WEIGHTS = "model.safetensors"
 
@@ -35,10 +36,11 @@ def load_base(base: str, tokenizer_folder: Path) -> Base:
     """Load the encoder and write its tokenizer, without padding and truncation, into `tokenizer_folder`.
 
     Raises:
-        ModelFilesError: the base cannot be found or has no safetensors weights or no fast tokenizer.
+        ModelFilesError: the base cannot be found, has no safetensors weights or no fast tokenizer, or the tokenizer
+            belongs to another encoder.
     """
     try:
-        with _quiet_transformers():
+        with quiet_transformers():
             weights = cached_file(base, _BASE_WEIGHTS)
             encoder = AutoModel.from_pretrained(
                 base, use_safetensors=True, trust_remote_code=False, attn_implementation=ATTENTION
@@ -50,10 +52,11 @@ def load_base(base: str, tokenizer_folder: Path) -> Base:
             f"base {base!r} cannot be used ({error}); give a folder with config.json, {_BASE_WEIGHTS} and "
             f"{TOKENIZER}, or the id of such a model on the Hub"
         ) from None
+    config = encoder.config
+    _check_vocabulary(base, vocabulary_size(backend), tokenizer.pad_token_id or 0, encoder)
     backend.no_padding()
     backend.no_truncation()
     backend.save(str(tokenizer_folder / TOKENIZER))
-    config = encoder.config
     return Base(
         encoder=without_pooler(encoder),
         hidden_size=config.hidden_size,
@@ -63,13 +66,24 @@ def load_base(base: str, tokenizer_folder: Path) -> Base:
     )
 
 
+def _check_vocabulary(base: str, tokens: int, pad_id: int, encoder: torch.nn.Module) -> None:
+    """Refuse a tokenizer whose tokens the encoder does not all know: a rare one would end the training at some step."""
+    embeddings = encoder.get_input_embeddings()  # type: ignore[operator]
+    known = int(embeddings.weight.shape[0])
+    if max(tokens, pad_id + 1) > known:
+        raise ModelFilesError(
+            f"base {base!r}: its tokenizer has {max(tokens, pad_id + 1)} tokens and its encoder knows {known}: they "
+            "belong to different models; fetch the folder again"
+        )
+
+
 def build_network(base: Base, head_dropout: float) -> ClassifierNetwork:
     """Return the network over the base's encoder, with heads of random weights from torch's generator."""
     return ClassifierNetwork(base.encoder, base.hidden_size, head_dropout)
 
 
 @contextmanager
-def _quiet_transformers() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """Silence the loading report, which warns of the unused pooling layer; errors still raise."""
     level = logging.get_verbosity()
     bar = logging.is_progress_bar_enabled()

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.files import Manifest, iso_utc
 from models.labels import TOPIC_NAMES
+from retrain.card_methods import comparison, methods, trained_weights
 
 CARD, METRICS = "MODEL_CARD.md", "metrics.json"
 """What stands beside the weights, for people."""
@@ -48,16 +49,17 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         "and conditional statements are often misread.",
         "## Where it comes from",
         f"- Base: {facts.base_name} (licence: {facts.base_licence}), weights with SHA-256 "
-        f"`{manifest.base['sha256']}`. Every weight was then trained further.",
+        f"`{manifest.base['sha256']}`. {trained_weights(metrics)}",
         f"- Training files (licence: {facts.data_licence}), none of whose rows is in this repository:",
         *[
             f"  - `{entry['name']}`: {entry['rows']} rows, {entry['task']}, SHA-256 `{entry['sha256']}`"
             for entry in manifest.training_data
         ],
         f"- Training: {settings['epochs']} epochs, batches of {settings['batch_size']}, rate "
-        f"{settings['learning_rate']:g}, seed {settings['seed']}; epoch {metrics['best_epoch']} was kept. All knobs "
+        f"{settings['learning_rate']:g}, seed {settings['seed']}; epoch {metrics['best_epoch']:g} was kept. All knobs "
         "stand in metrics.json. The same files, seed, library versions and number of threads on the same kind of CPU "
         "give the same weights bit for bit.",
+        *methods(metrics),
         *_teachers(metrics),
         *_learned(manifest),
         "## How good it is",
@@ -69,6 +71,7 @@ def write_card(manifest: Manifest, metrics: Mapping[str, Any], facts: CardFacts)
         "over 15 bins of confidence, of the model as it is shipped.",
         "Figures of the model as it is stored and loaded (8-bit weights), and of the same weights before rounding:",
         _head_table(metrics),
+        *comparison(metrics),
         *_calibration(metrics.get("calibration")),
         *_class_tables(metrics["dev"]),
         *(["## Remarks", *(f"- {remark}" for remark in facts.remarks)] if facts.remarks else []),

@@ -1,11 +1,10 @@
-"""The training loop: mixed batches of both tasks, one encoder pass, and the better epoch kept."""
+"""The training loop: mixed batches of both tasks, one encoder pass, and the weights of the best evaluation kept."""
 
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,7 +18,9 @@ from models.tokens import TokenizedText, pad
 from retrain.adversarial import moved_embeddings
 from retrain.data import HEADS, TASKS, Example, Task
 from retrain.optimiser import WeightAverage, build_optimiser, build_schedule
+from retrain.place import Kept, Parts, Place, TrainingResult
 from retrain.settings import TrainingSettings
+from retrain.world import ALONE, World
 
 _POOL_BATCHES = 50
 """Rows are sorted by length within pools of this many batches: little padding, and still a random order."""
@@ -30,21 +31,34 @@ _EVALUATION_TOKENS = 4096
 class LabelledTokens:
     """One example ready for the network.
 
-    `soft` holds what the teachers say of the text: probabilities by task, or None without teachers.
+    Attributes:
+        tokens: of its text.
+        example: text, task and label.
+        soft: what the teachers say of the text: probabilities by task, or None without teachers.
+        weight: what the row weighs in the loss.
     """
 
     tokens: TokenizedText
     example: Example
     soft: dict[Task, NDArray[np.float32]] | None = None
+    weight: float = 1.0
 
 
-@dataclass(slots=True)
-class TrainingResult:
-    """The weights of the best epoch and the course of the run."""
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a run calls on its way.
 
-    state: dict[str, Tensor]
-    best_epoch: int
-    history: list[dict[str, float]] = field(default_factory=list)
+    Attributes:
+        say: receives one line of text after each evaluation.
+        step: told the steps done and their number.
+        evaluated: told each record; may raise to end the run.
+        rows_of_epoch: the rows to train on in an epoch, from 1, in the order of the given ones; without it those.
+    """
+
+    say: Callable[[str], None] = lambda line: None
+    step: Callable[[int, int], None] = lambda done, total: None
+    evaluated: Callable[[dict[str, float]], None] = lambda record: None
+    rows_of_epoch: Callable[[int], Sequence[LabelledTokens]] | None = None
 
 
 def seed_everything(settings: TrainingSettings) -> None:
@@ -62,9 +76,11 @@ def train_network(
     settings: TrainingSettings,
     pad_id: int,
     score: Callable[[ClassifierNetwork], dict[str, float]],
-    progress: Callable[[str], None],
+    hooks: Hooks = Hooks(),
+    world: World = ALONE,
+    kept: Kept | None = None,
 ) -> TrainingResult:
-    """Fine-tune the network in place and return the weights of the epoch with the highest `score`.
+    """Fine-tune the network in place and return the weights of the evaluation with the highest `score`.
 
     Args:
         network: the network; after the call it holds the returned weights.
@@ -72,46 +88,112 @@ def train_network(
         dev: development rows; only their number is looked at here (an empty split keeps the last epoch).
         settings: the knobs.
         pad_id: the token id that fills rows up.
-        score: evaluates a network; its entry "selection" decides which epoch is kept.
-        progress: receives one line of text now and then.
+        score: evaluates a network; its entry "selection" decides which weights are kept.
+        hooks: what is called on the way.
+        world: the processes that train it together; only the first evaluates.
+        kept: where to leave, and find, what an unfinished run needs to go on.
+
+    Raises:
+        TrainingDataError: the checkpoint is damaged.
+        OSError: a checkpoint cannot be written.
     """
-    optimiser = build_optimiser(network, settings)
-    steps_per_epoch = -(-len(train) // settings.batch_size)
-    steps = steps_per_epoch * settings.epochs
-    schedule = build_schedule(optimiser, steps, settings.warmup_share)
-    average = WeightAverage(network, settings.average_decay) if settings.average_decay else None
-    random = np.random.default_rng(settings.seed)
-    result = TrainingResult(state={}, best_epoch=0)
-    best = -1.0
-    started = time.perf_counter()
-    for epoch in range(1, settings.epochs + 1):
+    run = _Run(network, train, settings, world)
+    if kept is not None and kept.restore(run.parts):
+        hooks.say(f"going on at step {run.place.step} of {run.steps}, where the run was broken off")
+    place, result = run.place, run.place.result
+    while place.epoch < settings.epochs and not result.stopped:
+        rows = hooks.rows_of_epoch(place.epoch + 1) if hooks.rows_of_epoch else train
         network.train()
-        losses: list[float] = []
-        for batch in _shuffled_batches(train, settings.batch_size, random):
-            losses.append(_step(network, batch, optimiser, settings, pad_id))
-            schedule.step()
-            if average:
-                average.update(network)
-            if len(losses) % 100 == 0:
-                done = (epoch - 1) * steps_per_epoch + len(losses)
-                progress(
-                    f"epoch {epoch} step {done}/{steps} loss {np.mean(losses[-100:]):.4f} "
-                    f"{time.perf_counter() - started:.0f} s"
-                )
-        evaluated = network
-        if average:
-            evaluated = copy.deepcopy(network)
-            evaluated.load_state_dict(average.state())
-        record = {"epoch": float(epoch), "train_loss": float(np.mean(losses))}
-        record |= score(evaluated.eval()) if dev else {"selection": float(epoch)}
-        result.history.append(record)
-        progress(" ".join(f"{name} {value:.4f}" for name, value in record.items()))
-        if record["selection"] > best:
-            best, result.best_epoch = record["selection"], epoch
-            result.state = {name: value.detach().clone() for name, value in evaluated.state_dict().items()}
+        place.order = run.random.bit_generator.state
+        batches = _shuffled_batches(rows, settings.batch_size, run.random)
+        for batch in batches[place.batch :]:
+            place.losses.append(_step(network, batch, run.optimiser, settings, pad_id, world))
+            run.schedule.step()
+            if run.average:
+                run.average.update(network)
+            place.step += 1
+            place.batch += 1
+            hooks.step(place.step, run.steps)
+            if place.batch == len(batches):
+                place.epoch, place.batch, place.order = place.epoch + 1, 0, run.random.bit_generator.state
+            if _is_due(place, settings, run.steps):
+                _evaluate(run, dev, score, hooks)
+                network.train()
+            if kept is not None and place.step < run.steps:
+                kept.offer(run.parts, place.step)
+            if result.stopped:
+                break
     network.load_state_dict(result.state)
     network.eval()
     return result
+
+
+class _Run:
+    """All that moves while a network is trained."""
+
+    def __init__(
+        self, network: ClassifierNetwork, train: Sequence[LabelledTokens], settings: TrainingSettings, world: World
+    ) -> None:
+        self.settings = settings
+        self.world = world
+        self.steps_per_epoch = -(-len(train) // settings.batch_size)
+        self.steps = self.steps_per_epoch * settings.epochs
+        self.network = network
+        world.start_alike(network)
+        world.diverge(settings.seed)
+        self.optimiser = build_optimiser(network, settings)
+        self.schedule = build_schedule(self.optimiser, self.steps, settings.warmup_share)
+        self.average = WeightAverage(network, settings.average_decay) if settings.average_decay else None
+        self.random = np.random.default_rng(settings.seed)
+        self.place = Place(TrainingResult(state={}, best_epoch=0))
+
+    @property
+    def parts(self) -> Parts:
+        """What a checkpoint holds."""
+        return Parts(self.network, self.optimiser, self.schedule, self.average, self.random, self.place, self.world)
+
+
+def _is_due(place: Place, settings: TrainingSettings, steps: int) -> bool:
+    if settings.evaluation_steps:
+        return place.step % settings.evaluation_steps == 0 or place.step == steps
+    return place.batch == 0
+
+
+def _evaluate(
+    run: _Run,
+    dev: Sequence[LabelledTokens],
+    score: Callable[[ClassifierNetwork], dict[str, float]],
+    hooks: Hooks,
+) -> None:
+    """Score the weights as they are now, keep them if they are the best, and see whether patience is at its end."""
+    place, result, device = run.place, run.place.result, next(run.network.parameters()).device
+    epoch = place.epoch + place.batch / run.steps_per_epoch
+    evaluated = run.network
+    if run.average:
+        evaluated = copy.deepcopy(run.network)
+        evaluated.load_state_dict(run.average.state())
+    record = {"epoch": float(epoch), "train_loss": float(np.mean(place.losses))}
+    place.losses.clear()
+    if not dev:
+        record |= {"selection": float(epoch)}
+    elif run.world.leads:
+        record |= score(evaluated.eval())
+    record["selection"] = run.world.agree(record.get("selection", 0.0), device)
+    result.history.append(record)
+    hooks.say(" ".join(f"{name} {value:.4f}" for name, value in record.items()))
+    if record["selection"] > result.best:
+        result.best, place.waited = record["selection"], 0
+        result.best_epoch = int(epoch) if epoch.is_integer() else epoch
+        result.state = {name: value.detach().clone() for name, value in evaluated.state_dict().items()}
+    else:
+        place.waited += 1
+        result.stopped = bool(run.settings.patience) and place.waited >= run.settings.patience
+        if result.stopped:
+            hooks.say(
+                f"stopped: {place.waited} evaluations in a row were no better than that after epoch "
+                f"{result.best_epoch:g}"
+            )
+    hooks.evaluated(record)
 
 
 def _step(
@@ -120,14 +202,19 @@ def _step(
     optimiser: torch.optim.AdamW,
     settings: TrainingSettings,
     pad_id: int,
+    world: World = ALONE,
 ) -> float:
-    rows = [item.tokens.ids for item in batch]
-    ids, mask = pad(rows, padded_length(max(map(len, rows))), pad_id)
+    """Take one step along the gradient of a batch, and return its loss; of several processes each computes a part."""
+    mine = world.share(batch)
     device = next(network.parameters()).device
+    rows = [item.tokens.ids for item in mine]
+    ids, mask = pad(rows, padded_length(max(map(len, rows))), pad_id) if rows else (torch.empty(0), torch.empty(0))
     ids, mask = ids.to(device), mask.to(device)
-    targets = {task: _targets(batch, task, settings).to(device) for task in TASKS}
+    targets = {task: _targets(mine, task, settings).to(device) for task in TASKS}
 
     def backward() -> float:
+        if not rows:
+            return 0.0
         with torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=settings.bf16):
             logits = dict(zip(TASKS, network(ids, mask), strict=True))
         # Summed and divided by the rows of both tasks: every row weighs the same, whatever the mixture of a batch.
@@ -138,8 +225,10 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     loss = backward()
     if settings.adversarial:
+        # Of several processes each moves the embeddings along the gradient of its own rows.
         with moved_embeddings(network, settings.adversarial):
             backward()
+    loss = world.add_gradients(network, loss)
     torch.nn.utils.clip_grad_norm_(network.parameters(), settings.max_grad_norm)
     optimiser.step()
     return loss
@@ -164,6 +253,7 @@ def _targets(batch: Sequence[LabelledTokens], task: Task, settings: TrainingSett
             if item.soft is not None:
                 row *= 1.0 - settings.teacher_weight
                 row += settings.teacher_weight * item.soft[task]
+            row *= item.weight
         elif item.soft is not None:
             row[:] = item.soft[task]
     return torch.from_numpy(targets)

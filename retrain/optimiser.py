@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -20,12 +21,15 @@ def build_optimiser(network: ClassifierNetwork, settings: TrainingSettings) -> A
     """Return AdamW with one parameter group per rate and weight decay.
 
     The heads have their own rate; an encoder layer's rate is the learning rate times `layer_decay` to the power
-    of its distance from the top, embeddings lying below the lowest layer. Vectors (biases, norms) do not decay.
+    of its distance from the top, embeddings lying below the lowest layer. Vectors (biases, norms) do not decay. Frozen
+    weights, as adapters leave them, are in no group.
     """
     layers = [int(match[1]) for name, _ in network.encoder.named_parameters() if (match := _LAYER.search(name))]
     depth = max(layers, default=-1) + 1
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((_rate(name, depth, settings), decay), []).append(parameter)
     return AdamW(
@@ -49,6 +53,11 @@ def _rate(name: str, depth: int, settings: TrainingSettings) -> float:
 
 def build_schedule(optimiser: AdamW, steps: int, warmup_share: float) -> LambdaLR:
     """Return the schedule: a linear rise over `warmup_share` of the steps, then half a cosine down to zero."""
+    return LambdaLR(optimiser, schedule_factor(steps, warmup_share))
+
+
+def schedule_factor(steps: int, warmup_share: float) -> Callable[[int], float]:
+    """Return what the peak rate is multiplied by at a step."""
     warmup = max(1, round(steps * warmup_share))
 
     def factor(step: int) -> float:
@@ -56,7 +65,7 @@ def build_schedule(optimiser: AdamW, steps: int, warmup_share: float) -> LambdaL
             return (step + 1) / warmup
         return 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
-    return LambdaLR(optimiser, factor)
+    return factor
 
 
 class WeightAverage:
@@ -85,3 +94,14 @@ class WeightAverage:
     def state(self) -> dict[str, Tensor]:
         """Return a copy of the averaged weights, by parameter name."""
         return {name: value.clone() for name, value in self._values.items()}
+
+    @property
+    def updates(self) -> int:
+        """How often it has been moved; with `state` all that it needs to go on."""
+        return self._updates
+
+    def restore(self, state: Mapping[str, Tensor], updates: int) -> None:
+        """Take up the average where `state` and `updates` left it."""
+        self._updates = updates
+        for name, value in self._values.items():
+            value.copy_(state[name])

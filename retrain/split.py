@@ -100,7 +100,7 @@ def split_examples(examples: Sequence[Example], dev_share: float, seed: int) -> 
     key: dict[int, str] = {}
     for group, text in zip(groups, texts, strict=True):
         key[group] = min(key.get(group, text), text)
-    in_dev = {group: _unit_hash(f"{seed}:{text}") < dev_share for group, text in key.items()}
+    in_dev = {group: unit_hash(f"{seed}:{text}") < dev_share for group, text in key.items()}
     train: list[int] = []
     dev: list[int] = []
     firsts: list[int] = []
@@ -122,6 +122,6 @@ def split_examples(examples: Sequence[Example], dev_share: float, seed: int) -> 
     return Split(tuple(train), tuple(dev), tuple(firsts), duplicates, len(key))
 
 
-def _unit_hash(text: str) -> float:
+def unit_hash(text: str) -> float:
     """Return a number in [0, 1) that depends on the text alone."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64

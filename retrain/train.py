@@ -1,225 +1,201 @@
-"""One training run, from labelled files to a finished model folder."""
+"""One training, from labelled files to a finished model folder."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from models.device import choose_device
 from models.errors import TrainingDataError
-from models.files import TOKENIZER, Manifest, file_sha256, read_manifest, write_calibration, write_manifest
-from models.network import ClassifierNetwork
-from models.storage import save_network
-from models.tokens import TextTokenizer
-from retrain.base import build_network, load_base
-from retrain.calibrate import fit_calibration
-from retrain.card import CARD, METRICS, CardFacts, write_card
-from retrain.data import HEADS, Example, read_both
-from retrain.evaluation import report_by_file
-from retrain.held_out import HeldOut, evaluate_model
-from retrain.loop import LabelledTokens, TrainingResult, predict_probabilities, seed_everything, train_network
+from models.files import read_manifest
+from retrain.checkpoint import Checkpoints, unfinished
+from retrain.combine import train_runs
+from retrain.data import Example
+from retrain.finish import finish
+from retrain.fit import Material, open_material
+from retrain.folds import cross_validate
+from retrain.job import Display, Ground, TrainedModel, TrainingJob, Watchers, check_out, read_ground
+from retrain.loop import LabelledTokens, seed_everything
+from retrain.methods.domain import adapt
+from retrain.methods.pseudo import label
 from retrain.settings import TrainingSettings
-from retrain.split import Split, split_examples
-from retrain.teachers import check_teacher, teach
+from retrain.teachers import teach
+from retrain.world import ALONE, World
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """Where the finished model lies, what it is, and the figures that stand in its metrics.json."""
+def train_model(
+    job: TrainingJob,
+    settings: TrainingSettings,
+    progress: Callable[[str], None],
+    display: Display | None = None,
+    *,
+    fresh: bool = False,
+) -> TrainedModel:
+    """Train a classifier and write a complete model folder; `job.out` appears only when all of it is there.
 
-    folder: Path
-    manifest: Manifest
-    metrics: dict[str, Any]
+    A training that was killed goes on where its last checkpoint was, when it is called again with the same job and
+    settings; the result is the same to the bit.
 
-
-@dataclass(frozen=True, slots=True)
-class TrainingJob:
-    """What to train from, and what the result is called.
-
-    Attributes:
-        sentiment: CSV files with the columns text and label (negative, neutral, positive; bearish, bullish).
-        topic: CSV files with the columns text and label (topic ids or the public set's names).
-        base: folder or Hub id of the encoder to start from.
-        out: folder to write; it must not exist or be empty.
-        name: name of the model.
-        facts: what the model card shall say of rights and origin.
-        teachers: finished model folders whose mean word on the training texts is learned too.
-        device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
-        learned_at: what the manifest shall say of when the model was learned, UTC; None says nothing.
-    """
-
-    sentiment: tuple[Path, ...]
-    topic: tuple[Path, ...]
-    base: str
-    out: Path
-    name: str
-    facts: CardFacts
-    teachers: tuple[Path, ...] = ()
-    device: str = "auto"
-    learned_at: datetime | None = None
-
-
-def train_model(job: TrainingJob, settings: TrainingSettings, progress: Callable[[str], None]) -> TrainedModel:
-    """Fine-tune a classifier and write a complete model folder; `job.out` appears only when all of it is there.
-
-    `progress` receives one line of text now and then.
+    Args:
+        job: what to train from.
+        settings: the knobs.
+        progress: receives one line of text now and then.
+        display: shows the progress of each step.
+        fresh: begin again, whatever an unfinished training has left.
 
     Raises:
-        TrainingDataError: the files cannot be used, or `job.out` holds something already.
+        TrainingDataError: the files cannot be used, `job.out` holds something already or cannot be written, or an
+            unfinished training of something else lies beside it.
         DeviceError: the device is not there.
-        ModelFilesError: the base, or a teacher, cannot be used.
+        ModelFilesError: the base, a teacher or the labeller cannot be used.
+        BackendMissingError: adapters are asked for and peft is not installed.
     """
+    trained = train_in_world(job, settings, Watchers(progress, display), ALONE, fresh=fresh)
+    assert trained is not None  # noqa: S101 - tells the type checker; the first process always gets one
+    return trained
+
+
+def train_in_world(
+    job: TrainingJob, settings: TrainingSettings, watchers: Watchers, world: World, *, fresh: bool = False
+) -> TrainedModel | None:
+    """Train as `train_model` does, one of several processes together; None for all but the first, which writes.
+
+    Raises:
+        TrainingDataError, DeviceError, ModelFilesError, BackendMissingError: as `train_model`.
+    """
+    if world.size > 1 and settings.folds:
+        raise TrainingDataError("cross-validation runs in one process; set folds to 0, or start without the launcher")
     device = choose_device(job.device)
-    out = job.out
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise TrainingDataError(f"{out} exists already and is not an empty folder; choose another one")
-    examples = read_both(job.sentiment, job.topic)
-    split = split_examples(examples, settings.dev_share, settings.split_seed)
-    _check_sides(examples, split)
-    progress(
-        f"{len(examples)} rows in {split.groups} text groups: {len(split.train)} for training, {len(split.dev)} "
+    check_out(job.out)
+    ground = read_ground(job, settings)
+    rows, split = ground.examples, ground.split
+    watchers.say(
+        f"{len(rows)} rows in {split.groups} text groups: {len(split.train)} for training, {len(split.dev)} "
         f"for development ({split.dev_duplicates} near-duplicates left out)"
     )
-    training_data = describe_files((*job.sentiment, *job.topic), examples)
-    for teacher in job.teachers:
-        check_teacher(teacher, training_data, settings)
     seed_everything(settings)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        folder = Path(scratch) / "model"
-        folder.mkdir()
-        base = load_base(job.base, folder)
-        max_length = min(settings.max_length, base.max_positions)
-        tokens = TextTokenizer(folder / TOKENIZER, max_length)([example.text for example in examples])
-        rows = [LabelledTokens(text, example) for text, example in zip(tokens, examples, strict=True)]
-        firsts = [rows[index] for index in split.dev_firsts]
-        train = teach([rows[index] for index in split.train], job.teachers, progress)
-        network = build_network(base, settings.head_dropout).to(device)
-        result = train_network(
-            network,
-            train,
-            firsts,
-            settings=settings,
-            pad_id=base.pad_id,
-            score=lambda candidate: _epoch_score(candidate, firsts, base.pad_id, settings.bf16),
-            progress=progress,
-        )
-        before = report_by_file(
-            [item.example for item in firsts], *_network_probabilities(network, firsts, base.pad_id, bf16=False)
-        )
-        save_network(network.cpu(), folder)
-        manifest = write_manifest(
-            folder,
-            name=job.name,
-            max_length=max_length,
-            pad_id=base.pad_id,
-            base={"name": job.facts.base_name, "sha256": base.sha256},
-            training_data=training_data,
-            learned_at=job.learned_at,
-        )
-        manifest, calibration = _calibrate(folder, manifest, examples, split, progress)
-        metrics = _metrics(manifest, settings, result, split, rows, before, evaluate_model(folder, examples, split))
-        metrics["calibration"] = calibration
-        metrics["facts"] = asdict(job.facts)
-        metrics["teachers"] = [asdict(read_manifest(teacher).model) for teacher in job.teachers]
-        (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        (folder / CARD).write_text(write_card(manifest, metrics, job.facts), encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        shutil.move(folder, out)
-    return TrainedModel(out, manifest, metrics)
+    with _told(job.out), tempfile.TemporaryDirectory(prefix="squall-train-") as scratch:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+        material = open_material(job.base, Path(scratch), settings, device)
+        plan = _plan(job, settings, ground, material, world)
+        with world.joined(device), _workplace(job, plan, world, fresh=fresh) as checkpoints:
+            labelled = material.tokenise(rows)
+            dev = [labelled[index] for index in split.dev_firsts]
+            facts: dict[str, Any] = {"unlabelled": ground.texts.facts() if job.unlabelled else None}
+            train, facts["pseudo_labels"] = _training_rows(job, settings, ground, material, labelled, watchers)
+            material, facts["domain"] = _adapted(material, ground, settings, watchers, world, checkpoints)
+            if settings.folds:
+                facts["cross_validation"] = cross_validate(
+                    material, labelled, settings, begin=watchers.begin, checkpoints=checkpoints
+                )
+            combined = train_runs(
+                material, train, dev, settings, begin=watchers.begin, world=world, checkpoints=checkpoints
+            )
+            if not world.leads:
+                return None
+            return finish(job, settings, ground, material, labelled, combined, facts, checkpoints, watchers)
 
 
-def _check_sides(examples: Sequence[Example], split: Split) -> None:
-    for task in HEADS:
-        for side, indices in (("training", split.train), ("development", split.dev)):
-            if not any(examples[index].task == task for index in indices):
-                raise TrainingDataError(f"no {task} rows on the {side} side; give more rows or another dev_share")
-
-
-def describe_files(paths: Sequence[Path], examples: Sequence[Example]) -> list[dict[str, Any]]:
-    """Return what a manifest says of training files: name, task, rows and SHA-256 of each."""
-    described = []
-    for path in paths:
-        rows = [example for example in examples if example.source == path.name]
-        described.append({"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)})
-    return described
-
-
-def _calibrate(
-    folder: Path, manifest: Manifest, examples: Sequence[Example], split: Split, progress: Callable[[str], None]
-) -> tuple[Manifest, dict[str, Any] | None]:
-    """Calibrate the model in its folder; with too few held-out rows it stays as it is, and `progress` is told."""
-    try:
-        fitted = fit_calibration(folder, examples, split)
-    except TrainingDataError as error:
-        progress(f"not calibrated: {error}")
-        return manifest, None
-    return write_calibration(folder, fitted.calibration), fitted.figures
-
-
-def _network_probabilities(
-    network: ClassifierNetwork, dev: Sequence[LabelledTokens], pad_id: int, *, bf16: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    return predict_probabilities(network, [item.tokens for item in dev], pad_id, bf16=bf16)
-
-
-def _epoch_score(
-    network: ClassifierNetwork, dev: Sequence[LabelledTokens], pad_id: int, bf16: bool
-) -> dict[str, float]:
-    """Return accuracy and macro F1 by head and file; "selection" is the mean of the accuracies."""
-    figures: dict[str, float] = {}
-    examples = [item.example for item in dev]
-    for head, by_file in report_by_file(examples, *_network_probabilities(network, dev, pad_id, bf16=bf16)).items():
-        for file, report in by_file.items():
-            figures[f"{head}/{file}/accuracy"] = report["accuracy"]
-            figures[f"{head}/{file}/macro_f1"] = report["macro_f1"]
-    accuracies = [value for key, value in figures.items() if key.endswith("/accuracy")]
-    return figures | {"selection": float(np.mean(accuracies))}
-
-
-def _metrics(
-    manifest: Manifest,
-    settings: TrainingSettings,
-    result: TrainingResult,
-    split: Split,
-    labelled: Sequence[LabelledTokens],
-    before: dict[str, dict[str, Any]],
-    shipped: HeldOut,
+def _plan(
+    job: TrainingJob, settings: TrainingSettings, ground: Ground, material: Material, world: World
 ) -> dict[str, Any]:
-    """Return what metrics.json holds; nothing in it depends on the clock, so equal runs write equal files."""
-    lengths = [len(item.tokens.ids) for item in labelled]
+    """Return all that decides the weights: a training that was broken off goes on only under the same."""
+    knobs = settings.as_dict()
+    del knobs["checkpoint_steps"]  # when they are written changes nothing
     return {
-        "model": asdict(manifest.model),
-        "rows": {
-            "train": len(split.train),
-            "dev": len(split.dev),
-            "dev_firsts": len(split.dev_firsts),
-            "dev_duplicates": split.dev_duplicates,
-            "groups": split.groups,
-            "mean_tokens": round(float(np.mean(lengths)), 2),
-            "longest_tokens": max(lengths),
-        },
-        "dev": shipped.dev,
-        "dev_firsts": shipped.firsts,
-        "dev_firsts_float32_weights": before,
-        "best_epoch": result.best_epoch,
-        "history": result.history,
-        "settings": settings.as_dict(),
-        "environment": {
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-            "threads": torch.get_num_threads(),
-        },
+        **{f"settings.{name}": value for name, value in knobs.items()},
+        "files": [entry["sha256"] for entry in ground.training_data],
+        "base": material.sha256,
+        "teachers": [asdict(read_manifest(teacher).model) for teacher in job.teachers],
+        "labeller": asdict(read_manifest(job.labeller).model) if job.labeller else None,
+        "unlabelled": [entry["sha256"] for entry in ground.texts.files],
+        "device": material.device.type,
+        "processes": world.size,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
     }
+
+
+@contextmanager
+def _workplace(job: TrainingJob, plan: dict[str, Any], world: World, *, fresh: bool) -> Iterator[Checkpoints]:
+    """Open the folder of the unfinished run; the first process does it for all."""
+    if not world.leads:
+        world.wait()
+        yield Checkpoints(job.out.parent / f".{job.out.name}.unfinished", writes=False)
+        return
+    begun = job.learned_at.isoformat() if job.learned_at else ""
+    with unfinished(job.out, plan, begun=begun, fresh=fresh) as checkpoints:
+        world.wait()
+        yield checkpoints
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """Tell what goes wrong in writing as an error that names the folder and the remedy."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise TrainingDataError(
+            f"{out}: cannot be written ({reason}); make room or choose another folder, and give the command again: it "
+            "goes on from its last checkpoint"
+        ) from None
+
+
+def _training_rows(
+    job: TrainingJob,
+    settings: TrainingSettings,
+    ground: Ground,
+    material: Material,
+    labelled: Sequence[LabelledTokens],
+    watchers: Watchers,
+) -> tuple[list[LabelledTokens], dict[str, Any] | None]:
+    """Return the rows to learn from, with the teachers' word, and what became of the pseudo-labels."""
+    train = [labelled[index] for index in ground.split.train]
+    facts = None
+    if job.labeller is not None:
+        watchers.say(f"asking {job.labeller.name} for labels of {len(ground.texts.texts)} texts")
+        pseudo = label(ground.texts.texts, job.labeller, settings.pseudo)
+        watchers.say(f"{len(pseudo.rows)} of its labels are sure enough")
+        train += material.tokenise(pseudo.rows, settings.pseudo.weight)
+        facts = pseudo.facts
+    return teach(train, job.teachers, watchers.say), facts
+
+
+def _adapted(
+    material: Material,
+    ground: Ground,
+    settings: TrainingSettings,
+    watchers: Watchers,
+    world: World,
+    checkpoints: Checkpoints,
+) -> tuple[Material, dict[str, Any] | None]:
+    """Return the material with an encoder that has read the unlabelled texts, where the settings ask for it."""
+    if not settings.domain.epochs:
+        return material, None
+    found = checkpoints.load("domain")
+    world.wait()
+    if found is None:
+        hooks = watchers.begin("reading unlabelled texts")
+        texts = [Example(text, "sentiment", 0, "", 0) for text in ground.texts.texts]
+        weights, losses = adapt(
+            material.base,
+            [row.tokens for row in material.tokenise(texts)],
+            settings=settings,
+            device=material.device,
+            step=hooks.step,
+        )
+        found = weights, {"losses": losses}
+        if settings.checkpoint_steps:
+            checkpoints.save("domain", *found)
+    watchers.say(f"read {len(ground.texts.texts)} unlabelled texts: loss {found[1]['losses'][-1]:.4f}")
+    return replace(material, encoder=found[0]), {"texts": len(ground.texts.texts), "losses": found[1]["losses"]}

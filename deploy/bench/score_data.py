@@ -79,9 +79,9 @@ def read_held_out(
     Raises:
         TrainingDataError: the model was not trained from exactly these files, or does not say how they were split.
     """
+    from retrain.job import describe_files
     from retrain.split import split_examples
     from retrain.teachers import check_teacher
-    from retrain.train import describe_files
 
     files = [file, *sentiment]
     examples = read_both(files, topic)

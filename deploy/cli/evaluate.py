@@ -40,9 +40,9 @@ def evaluate(
     # Imported here: torch takes seconds to load, and `squall evaluate --help` shall not wait for it.
     from retrain.data import read_both
     from retrain.held_out import evaluate_classical, evaluate_model
+    from retrain.job import describe_files
     from retrain.split import split_examples
     from retrain.teachers import check_teacher
-    from retrain.train import describe_files
 
     examples = read_both(sentiment, topic)
     settings = TrainingSettings(dev_share=dev_share, split_seed=split_seed)

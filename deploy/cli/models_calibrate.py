@@ -39,10 +39,10 @@ def calibrate(
     # Imported here: torch takes seconds to load, and the help shall not wait for it.
     from retrain.calibrate import fit_calibration
     from retrain.data import read_both
+    from retrain.job import describe_files
     from retrain.recalibrate import write_calibrated
     from retrain.split import split_examples
     from retrain.teachers import check_teacher
-    from retrain.train import describe_files
 
     examples = read_both(sentiment, topic)
     settings = TrainingSettings(dev_share=dev_share, split_seed=split_seed)

@@ -90,9 +90,9 @@ def add_tier(
     from retrain.data import read_both
     from retrain.first_tier import Held, make_tier
     from retrain.first_tier_card import put_section, tier_section
+    from retrain.job import describe_files
     from retrain.split import split_examples
     from retrain.teachers import check_teacher
-    from retrain.train import describe_files
 
     console = err()
     try:

@@ -17,8 +17,8 @@ from models.prediction import softmax
 from retrain.calibrate import choose_threshold, fit_calibration
 from retrain.card import CARD, METRICS
 from retrain.data import read_both
+from retrain.job import TrainedModel
 from retrain.split import split_examples
-from retrain.train import TrainedModel
 from tests.retrain.conftest import FILLERS
 from tests.retrain.test_train import SETTINGS, train
 

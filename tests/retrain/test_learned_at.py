@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from models.files import peek_manifest
 from retrain.card import CARD, CardFacts
+from retrain.job import TrainingJob
 from retrain.settings import TrainingSettings
-from retrain.train import TrainingJob, train_model
+from retrain.train import train_model
 
 LEARNED_AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 

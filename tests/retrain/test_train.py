@@ -12,8 +12,9 @@ from models.errors import ModelFilesError, TrainingDataError
 from models.files import CONFIG, MANIFEST, TOKENIZER, WEIGHTS
 from retrain.card import CARD, METRICS, CardFacts
 from retrain.data import read_examples
+from retrain.job import TrainedModel, TrainingJob
 from retrain.settings import TrainingSettings
-from retrain.train import TrainedModel, TrainingJob, train_model
+from retrain.train import train_model
 
 SETTINGS = TrainingSettings(
     epochs=4, batch_size=16, learning_rate=3e-3, head_learning_rate=1e-2, average_decay=0.9, bf16=False, dev_share=0.2,

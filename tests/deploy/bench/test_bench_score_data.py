@@ -13,8 +13,8 @@ from deploy.bench.score_data import ScoreData, read_data, read_held_out, with_re
 from models.errors import TrainingDataError
 from models.files import write_manifest
 from retrain.data import read_both
+from retrain.job import describe_files
 from retrain.settings import TrainingSettings
-from retrain.train import describe_files
 from streams.errors import InputError
 from tests.models.tiny_model import write_tiny_model
 
