@@ -10,24 +10,19 @@ import asyncio
 import logging
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.app.delivery_progress import Beyond, Progress
+from streams.app.hand_over import HandOver, Waiting
 from streams.app.read_back import read_back
 from streams.app.undelivered import Keep
 from streams.deliver import metrics
-from streams.deliver.attempts import Repeater
-from streams.deliver.book import Book
-from streams.deliver.payload import idempotency_key
 from streams.deliver.sinks import AlertSink
-from streams.errors import DeliveryError, RecordError
-from streams.records import Alert, decode_alert
+from streams.records import Alert
 
 _log = logging.getLogger(__name__)
 
@@ -40,20 +35,7 @@ _LEAVE_S = 5.0
 _MAX_POLL_INTERVAL_MS = 24 * 3_600_000
 """A receiver that is down is no reason to leave the group. (The loop goes on polling meanwhile; this is for a machine
 that sleeps.)"""
-END_REPEATED_FOR_S = 900.0
-"""Prometheus repeats the end of an alert for as long, for an Alertmanager that was away."""
 LOOK_BACK_S = 7 * 86_400.0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """One transition that is to be delivered, and where it came from."""
-
-    alert: Alert
-    partition: TopicPartition
-    offset: int
-    written_s: float
-    """When Kafka had it, Unix time."""
 
 
 STALE_AFTER_S = 86_400.0
@@ -112,19 +94,23 @@ class DeliveryLoop:
         self._group = group
         self._topic = topic
         self._capacity = capacity
-        self._remembered = remembered
         self._pause_s = pause_s
-        self._stale_after_s = stale_after_s
-        self._keep = keep
         self._look_back_s = look_back_s
         self._now = now
-        self._repeater: Repeater | None = getattr(sink, "repeater", None)
-        self._book = Book(leads_here, repeat_ends_s=END_REPEATED_FOR_S if self._repeater is not None else 0.0)
-        self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._hand_over = HandOver(
+            receiver,
+            sink,
+            leads_here=leads_here,
+            keep=keep,
+            remembered=remembered,
+            stale_after_s=stale_after_s,
+            pause_s=pause_s,
+            now=now,
+        )
         self._progress: dict[TopicPartition, Progress] = {}
         self._beyond: dict[TopicPartition, Beyond] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
-        self._lanes: list[asyncio.Queue[_Waiting]] = []
+        self._lanes: list[asyncio.Queue[Waiting]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._waiting = 0
         self._settled = asyncio.Event()
@@ -221,45 +207,24 @@ class DeliveryLoop:
 
     def _take(self, records: Iterable[ConsumerRecord]) -> None:
         """Queue what somebody is called for, in the order in which it happened."""
-        batch: list[_Waiting] = []
+        batch: list[Waiting] = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             progress = self._progress.setdefault(partition, Progress())
             progress.take(record.offset)
-            alert = self._wanted(record, self._beyond.get(partition))
+            alert = self._hand_over.wanted(record, self._beyond.get(partition))
             if alert is None:
                 progress.settle(record.offset)
                 self._settled.set()
                 continue
-            batch.append(_Waiting(alert, partition, record.offset, record.timestamp / 1000))
+            batch.append(Waiting(alert, partition, record.offset, record.timestamp / 1000))
         batch.sort(key=lambda item: (item.alert.at, item.alert.id, item.alert.transition))
         for item in batch:
             whose = item.alert.labels.get("entity", item.alert.id)
             self._lanes[zlib.crc32(whose.encode()) % len(self._lanes)].put_nowait(item)
         self._change_waiting(len(batch))
 
-    def _wanted(self, record: ConsumerRecord, beyond: Beyond | None) -> Alert | None:
-        """Return the alert of a record, if this receiver is to be told of it."""
-        if beyond is not None and beyond.is_done(record.offset):
-            self._recall(record)
-            return None
-        alert = _decoded(record)
-        if alert is None:
-            return None
-        if self._now() - record.timestamp / 1000 > self._stale_after_s:
-            metrics.count(self.receiver, "stale")
-            return None
-        if (alert.id, alert.transition) in self._delivered:
-            metrics.count(self.receiver, "duplicate")
-            return None
-        return alert if self._book.expect(record.partition, alert) else None
-
-    def _recall(self, record: ConsumerRecord) -> None:
-        """Take in what an earlier process has told."""
-        if (alert := _decoded(record)) is not None:
-            self._book.read_back(record.partition, alert, record.timestamp / 1000)
-
-    async def _work(self, number: int, lane: asyncio.Queue[_Waiting]) -> None:
+    async def _work(self, number: int, lane: asyncio.Queue[Waiting]) -> None:
         while not self._stopping.is_set():
             item = await lane.get()
             self._busy.add(number)
@@ -268,57 +233,6 @@ class DeliveryLoop:
             self._progress[item.partition].settle(item.offset)
             self._change_waiting(-1)
             self._settled.set()
-
-    async def _hand_over(self, item: _Waiting) -> None:
-        """Deliver one transition, unless it was; whatever the sink raises, the lane goes on."""
-        alert, partition = item.alert, item.partition.partition
-        key = (alert.id, alert.transition)
-        if key in self._delivered:
-            metrics.count(self.receiver, "duplicate")
-            return
-        self._book.begin(partition, alert)
-        try:
-            await self._sink.deliver(alert, age_s=max(0.0, self._now() - item.written_s))
-        except Exception as error:
-            # Only a sink's own error is known to hold no secret.
-            why = str(error) if isinstance(error, DeliveryError) else f"unexpected {type(error).__name__}"
-            await self._give_up(item, why)
-        else:
-            metrics.count(self.receiver, "delivered")
-            metrics.SECONDS.labels(self.receiver).observe(max(0.0, self._now() - item.written_s))
-            self._delivered[key] = None
-            while len(self._delivered) > self._remembered:
-                self._delivered.popitem(last=False)
-        self._book.told(partition, alert, self._now())
-
-    async def _give_up(self, item: _Waiting, why: str) -> None:
-        """Keep a transition that the receiver did not take; until it is kept, its lane waits."""
-        metrics.count(self.receiver, "failed")
-        key = idempotency_key(item.alert)
-        where = f"kept among the dead letters: squall notify undelivered, and squall notify again {self.receiver}"
-        _log.error(
-            "alert %s was NOT delivered to %s and is given up: %s; it is %s",
-            key,
-            self.receiver,
-            why,
-            where if self._keep is not None else f"kept on {self._topic}",
-        )
-        while self._keep is not None:
-            try:
-                await self._keep(item.alert, item.partition, item.offset, self.receiver, why)
-            except DeliveryError as error:
-                _log.error("alert %s cannot be kept yet, and is not lost: %s", key, error)
-                await asyncio.sleep(self._pause_s)
-            else:
-                break
-        metrics.UNDELIVERED.labels(self.receiver).inc()
-
-    async def _repeat_for_ever(self, repeater: Repeater) -> None:
-        """Send copies of what fires, for as long as its partitions are ours."""
-        while True:
-            await asyncio.sleep(repeater.resend_every_s)
-            sent = await repeater.resend(lambda: self._book.to_repeat(self._now()))
-            metrics.RESENT.labels(self.receiver).inc(sent)
 
     async def _commit_for_ever(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -359,7 +273,7 @@ class DeliveryLoop:
         self._progress.clear()
         self._beyond.clear()
         self._committed.clear()
-        self._book.clear()
+        self._hand_over.forget()
 
     def _take_on(self, consumer: AIOKafkaConsumer, assigned: Collection[TopicPartition]) -> None:
         """Partitions have been assigned: nothing of them is read before `_begin`."""
@@ -374,7 +288,7 @@ class DeliveryLoop:
             group=self._group,
             partitions=assigned,
             since_s=self._now() - self._look_back_s,
-            on_record=self._recall,
+            on_record=self._hand_over.recall,
             goes_on=lambda: self._to_begin is assigned and not self._stopping.is_set(),
         )
         if self._to_begin is not assigned or self._stopping.is_set():
@@ -387,9 +301,8 @@ class DeliveryLoop:
             asyncio.create_task(self._work(number, lane), name=f"deliver-{self.receiver}-{number}")
             for number, lane in enumerate(self._lanes)
         ]
-        if self._repeater is not None:
-            name = f"deliver-{self.receiver}-repeat"
-            self._tasks.append(asyncio.create_task(self._repeat_for_ever(self._repeater), name=name))
+        name = f"deliver-{self.receiver}-repeat"
+        self._tasks.append(asyncio.create_task(self._hand_over.repeat_for_ever(), name=name))
         self._moving = False
         return True
 
@@ -428,12 +341,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         self._loop._take_on(self._consumer, assigned)
-
-
-def _decoded(record: ConsumerRecord) -> Alert | None:
-    try:
-        return decode_alert(record.value)
-    except RecordError as error:
-        at = f"{record.topic}[{record.partition}]@{record.offset}"
-        _log.error("%s is no alert and is passed over: %s", at, error)
-        return None

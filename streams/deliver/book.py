@@ -12,13 +12,19 @@ from dataclasses import dataclass
 from streams.deliver.sinks import DELIVERED_STATES
 from streams.records import Alert
 
+END_KEPT_S = 900.0
+"""An end is remembered for so long, and repeated where what fires is; Prometheus does the same, for an Alertmanager
+that was away."""
+
 
 @dataclass(slots=True)
 class _Page:
     """One alert."""
 
     told: Alert | None = None
-    """The last transition that the receiver has, or was given up; None before the first."""
+    """The last transition that the receiver has, or was given up for it; None where it may not be sent again."""
+    transition: int = -1
+    """Its number."""
     ended_s: float | None = None
     """When its end was told."""
 
@@ -28,13 +34,13 @@ class Book:
 
     Args:
         leads_here: whether the routes lead an alert to this receiver.
-        repeat_ends_s: an alert that has ended is sent again for so long, too.
+        repeats_ends: what has just ended is sent again, too.
         most: alerts that are kept; of more, the ones begun first are forgotten.
     """
 
-    def __init__(self, leads_here: Callable[[Alert], bool], *, repeat_ends_s: float = 0.0, most: int = 10_000) -> None:
+    def __init__(self, leads_here: Callable[[Alert], bool], *, repeats_ends: bool = False, most: int = 10_000) -> None:
         self._leads_here = leads_here
-        self._repeat_ends_s = repeat_ends_s
+        self._repeats_ends = repeats_ends
         self._most = most
         self._pages: dict[tuple[int, str], _Page] = {}
 
@@ -49,9 +55,8 @@ class Book:
         if alert.state not in DELIVERED_STATES:
             return False
         key = (partition, alert.id)
-        page = self._pages.get(key)
-        if page is not None and page.ended_s is None:
-            return True
+        if key in self._pages:
+            return True  # whoever was told of an alert is told of all that follows
         if not self._leads_here(alert):
             return False
         if alert.state == "firing":
@@ -61,9 +66,9 @@ class Book:
         return True
 
     def begin(self, partition: int, alert: Alert) -> None:
-        """A transition is about to be told: from now on no older one is sent again."""
+        """A transition is about to be told: if it is an end, nothing older is sent again from now on."""
         page = self._pages.get((partition, alert.id))
-        if page is not None and alert.state == "resolved":
+        if page is not None and alert.state == "resolved" and alert.transition > page.transition:
             page.told = None
 
     def told(self, partition: int, alert: Alert, now_s: float) -> None:
@@ -74,18 +79,19 @@ class Book:
             alert: the transition.
             now_s: Unix time.
         """
-        key = (partition, alert.id)
+        page = self._pages.get((partition, alert.id))
+        if page is None or alert.transition < page.transition:
+            return  # forgotten; or a copy of what came before the last one
+        page.transition = alert.transition
         if alert.state == "firing":
-            page = self._pages.get(key)
-            if page is not None and page.ended_s is None:
-                page.told = alert
-        elif self._repeat_ends_s > 0:
-            self._pages[key] = _Page(alert, now_s)
+            page.told = alert
         else:
-            self._pages.pop(key, None)
+            page.told = alert if self._repeats_ends else None
+            page.ended_s = now_s
+            self._forget_old(now_s)
 
     def read_back(self, partition: int, alert: Alert, written_s: float) -> None:
-        """Take in a transition that an earlier process has told.
+        """Take in a transition that was told before.
 
         Args:
             partition: of the alerts topic.
@@ -99,17 +105,18 @@ class Book:
         """Return what is sent again: what fires, and what has just ended.
 
         Args:
-            now_s: Unix time; ends that are older than `repeat_ends_s` are forgotten.
+            now_s: Unix time; older ends are forgotten.
         """
-        over = [
-            key
-            for key, page in self._pages.items()
-            if page.ended_s is not None and now_s - page.ended_s >= self._repeat_ends_s
-        ]
-        for key in over:
-            del self._pages[key]
+        self._forget_old(now_s)
         return [page.told for page in self._pages.values() if page.told is not None]
 
     def clear(self) -> None:
         """Forget everything: partitions go elsewhere."""
         self._pages.clear()
+
+    def _forget_old(self, now_s: float) -> None:
+        over = [
+            key for key, page in self._pages.items() if page.ended_s is not None and now_s - page.ended_s >= END_KEPT_S
+        ]
+        for key in over:
+            del self._pages[key]
