@@ -210,11 +210,24 @@ def test_rules_for_prometheus_are_those_of_the_repository(render: Render) -> Non
     assert rules == files
 
 
+def test_dashboards_are_those_of_the_repository(render: Render) -> None:
+    given: dict[str, str] = {}
+    for one in render("everything").of("ConfigMap"):
+        if "-dashboard-" in one["metadata"]["name"]:
+            assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
+            given |= one["data"]
+    files = {path.name: path.read_text() for path in (ROOT / "deploy/grafana/json").glob("*.json")}
+    assert files
+    assert {name: json.loads(text) for name, text in given.items()} == {n: json.loads(t) for n, t in files.items()}
+
+
 def test_prometheus_finds_the_workers_under_a_job_that_the_rules_look_for(render: Render) -> None:
     found = render("everything")
     monitor = found.one("ServiceMonitor")
     label = monitor["spec"]["jobLabel"]
-    for service in found.of("Service"):
+    services = [one for one in found.of("Service") if one["spec"].get("clusterIP") == "None"]
+    assert len(services) == 2
+    for service in services:
         assert service["metadata"]["labels"][label] == "squall"
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         assert wanted <= service["metadata"]["labels"].items()

@@ -57,7 +57,8 @@ def test_no_secret_is_made_and_none_stands_in_a_manifest(rendered: Rendered) -> 
     for name, pod in rendered.pods():
         for container in pod["containers"]:
             for entry in container["env"]:
-                if any(word in entry["name"] for word in ("PASSWORD", "TOKEN", "SECRET", "USERNAME")):
+                secret = any(word in entry["name"] for word in ("PASSWORD", "TOKEN", "SECRET", "USERNAME"))
+                if secret and not entry["name"].endswith("_FILE"):
                     assert "value" not in entry, name
                     assert "secretKeyRef" in entry["valueFrom"], name
 
@@ -90,6 +91,19 @@ def test_certificates_are_files_that_the_settings_name(render: Render) -> None:
 def test_the_keys_of_receivers_are_seen_by_monitors_alone(render: Render) -> None:
     seeing = [name for name, pod in render("secured").pods() if any(v["name"] == "delivery" for v in pod["volumes"])]
     assert seeing == ["StatefulSet squall-monitor"]
+
+
+def test_the_tokens_of_the_desk_are_seen_by_monitors_alone_and_let_the_named_ones_in(render: Render) -> None:
+    found = render("secured")
+    seeing = [name for name, pod in found.pods() if any(v["name"] == "verdicts" for v in pod["volumes"])]
+    assert seeing == ["StatefulSet squall-monitor"]
+    (container,) = found.one("StatefulSet")["spec"]["template"]["spec"]["containers"]
+    folder = next(mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] == "verdicts")
+    given = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert given["SQUALL_WORKER__API_TOKENS_FILE"] == f"{folder}/tokens.yaml"
+    allowed = policies(found)["squall-verdicts"]["ingress"][0]
+    assert allowed["from"][0]["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "ingress"}
+    assert "squall-verdicts" not in policies(render())
 
 
 def policies(rendered: Rendered) -> dict[str, Any]:
@@ -129,6 +143,7 @@ def test_without_a_prometheus_nobody_gets_in(render: Render, peers: str) -> None
 
 REFUSED = {
     "a password among the settings": ({"config.kafka.sasl_password": '"x"'}, "sasl_password"),
+    "a desk's token among the settings": ({"config.worker": '{"api_token": "x"}'}, "api_token"),
     "a webhook's address among the settings": ({"config.delivery": '{"webhook_url": "https://x"}'}, "webhook_url"),
     "a receiver's token in clear": (
         {"config.delivery": '{"receivers": {"a": {"type": "webhook", "url_file": "/x", "token": "y"}}}'},
