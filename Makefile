@@ -38,11 +38,12 @@ demo: $(READY) ## see it work, on invented companies; DATA=file.csv uses your ow
 test: $(READY) compiled ## run all tests, on a real broker
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) ## style, types, and the four floors
+lint: $(READY) ## style, types, the four floors, and known vulnerabilities of what is locked
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "run 'make format'" >&2; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m deploy.audit
 
 format: $(READY) ## put the code into shape
 	@$(BIN)/ruff format --quiet .
