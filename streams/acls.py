@@ -34,6 +34,7 @@ class AclRole(StrEnum):
     OPERATOR = "operator"
     REPLAY = "replay"
     WARM = "warm"
+    LABELS = "labels"
     LAG = "lag"
     ADMIN = "admin"
 
@@ -47,6 +48,7 @@ PURPOSES: Mapping[AclRole, str] = {
     AclRole.OPERATOR: "squall rules use, squall models use, squall dead-letters",
     AclRole.REPLAY: "squall replay kafka: and what else looks at history; it only reads",
     AclRole.WARM: "squall warm",
+    AclRole.LABELS: "squall labels: what was said, of which alerts and texts",
     AclRole.LAG: "KEDA and other watchers of consumer lag",
     AclRole.ADMIN: "squall topics create and check",
 }
@@ -234,6 +236,15 @@ def _warm(settings: Settings) -> list[Grant]:
     ]
 
 
+def _labels(settings: Settings) -> list[Grant]:
+    topics = settings.topics
+    return [
+        Grant("topic", topics.labels, "READ", "collects verdicts"),
+        Grant("topic", topics.alerts, "READ", "finds the messages behind an alert"),
+        Grant("topic", topics.mentions, "READ", "finds their texts"),
+    ]
+
+
 def _lag(settings: Settings) -> list[Grant]:
     topics = settings.topics
     return [
@@ -262,6 +273,7 @@ _RIGHTS: Mapping[AclRole, Callable[[Settings], list[Grant]]] = {
     AclRole.OPERATOR: _operator,
     AclRole.REPLAY: _replay,
     AclRole.WARM: _warm,
+    AclRole.LABELS: _labels,
     AclRole.LAG: _lag,
     AclRole.ADMIN: _admin,
 }

@@ -254,7 +254,10 @@ def _compare(admin: KafkaAdminClient, topics: tuple[Topic, ...] | list[Topic]) -
             drifts.append(Drift(topic.name, "topic", "present", "missing", "squall topics create"))
             continue
         partitions = there[topic.name]["partitions"]
-        found = {key: str(entry["value"]) for key, entry in configs.get(topic.name, {}).items()}
+        if not configs.get(topic.name):
+            msg = f"topic {topic.name}: this user may not look at its configuration; grant DESCRIBE_CONFIGS"
+            raise TopicError(msg)
+        found = {key: str(entry["value"]) for key, entry in configs[topic.name].items()}
         drifts += differences(topic, len(partitions), min(len(p["replica_nodes"]) for p in partitions), found)
     return drifts
 

@@ -8,7 +8,9 @@ import pytest
 
 from tests.streams.security.secure_broker import ADMIN, SecureBroker
 
-NAMES = (ADMIN, "publisher", "scorer", "monitor", "both", "verdicts", "operator", "replay", "warm", "lag", "topics")
+NAMES = (
+    ADMIN, "topics", "publisher", "scorer", "monitor", "both", "verdicts", "operator", "replay", "warm", "lag", "labels"
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
