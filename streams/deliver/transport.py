@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from streams.receiver_sections import AllowPrivate
 _MAY_BE_MENDED = frozenset({401, 403, 404, 408, 425, 429})
 _MOST_REPLY_BYTES = 2_048
 _MOST_REPLY_CHARS = 200
+_ODD_ADDRESS = re.compile(r"(.*\.)?(\d+|0[xX][0-9a-fA-F]*)\.?")
+"""No name ends in a number: 2130706433, 127.1 and 0x7f000001 are old ways to write 127.0.0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +208,7 @@ def read_url(text: str, where: str, allowed: AllowPrivate) -> URL:
     try:
         kind = why_refused(url.host, allowed)
     except ValueError:  # a name: it is checked when it is called
-        kind = None
+        kind = "an odd spelling of an address" if _ODD_ADDRESS.fullmatch(url.host) else None
     if kind is not None:
         msg = f"{where} leads to {url.host}, which is {kind}: if it is meant, set allow_private beside it"
         raise ConfigError(msg)
