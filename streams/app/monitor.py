@@ -78,6 +78,7 @@ class MonitorService:
         self._fatal = fatal
         self._monitors: dict[int, PartitionMonitor] = {}
         self._series: dict[int, PartitionSeries] = {}
+        self._is_shown = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal, names=("absorb", "save"))
         metrics.begin_monitoring(rules)
@@ -114,7 +115,8 @@ class MonitorService:
             await self._look()
 
     async def _look(self) -> None:
-        partitions = {number: Watched(monitor, self._series[number]) for number, monitor in self._monitors.items()}
+        mine = self._monitors.items() if self._is_shown else ()
+        partitions = {number: Watched(monitor, self._series[number]) for number, monitor in mine}
         # In the thread that the monitors run in: what they know changes with every record.
         await asyncio.get_running_loop().run_in_executor(self._thread, self._show, partitions)
 
@@ -139,13 +141,17 @@ class MonitorService:
             async for events in stream.noack().noack_take(_BATCH, within=_BATCH_WAIT_S):
                 await self._pipeline.put(_Batch(stream, events))
 
+        async def on_revoked(_: faust.App, revoked: set[Any], **__: Any) -> None:
+            self._is_shown = False  # before the next worker shows what it has taken over
+            await self._look()
+
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             # What is under way was waited for; the table now changes hands, so the copies in memory are void.
             self._monitors.clear()
             self._series.clear()
             metrics.WATERMARK.clear()
             self.assigned = assigned_partitions(assigned, topics.mentions)
-            await self._look()  # at nothing: what has moved to another worker is shown there
+            self._is_shown = True
 
         async def on_recovered() -> None:
             # Not at the next record: on a quiet partition nobody would see for how far it was watched.
@@ -156,6 +162,7 @@ class MonitorService:
             except Exception as error:  # Faust would pass it over
                 self._fatal(error)
 
+        app.on_partitions_revoked.connect(cast(Any, on_revoked))
         app.on_partitions_assigned.connect(cast(Any, on_assigned))
         table.on_recover(on_recovered)
         return app
