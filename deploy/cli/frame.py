@@ -32,8 +32,11 @@ def settings() -> Settings:
         ConfigError: see `streams.config.load_settings`.
     """
     from streams.config import load_settings
+    from streams.masking import learn
 
-    return load_settings(invocation.config)
+    current = load_settings(invocation.config)
+    learn(current)
+    return current
 
 
 def out() -> Console:

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from streams.masking import MaskingFormatter
+
 _CHATTY = ("aiokafka", "faust", "mode", "kafka", "streams.app.lean", "streams.app.store")
 
 
@@ -51,7 +53,7 @@ def set_up(level: str) -> None:
         level: least level of Squall's own lines; the libraries' are shown from WARNING on.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     handler.addFilter(Throttle())
     logging.basicConfig(level=level, handlers=[handler])
     for name in _CHATTY:
