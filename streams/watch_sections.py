@@ -19,7 +19,7 @@ class WatchSettings(Section):
     min_texts: int = Field(500, ge=50, le=1_000_000)
     """No drift is shown of fewer: by chance alone they would look drifted."""
     remembered_answers: int = Field(50_000, ge=0, le=5_000_000)
-    """Messages whose answer is remembered until the desk's verdict on it comes; about 300 bytes each. 0: verdicts are
+    """Messages whose answer is remembered until the desk's verdict on it comes; about 200 bytes each. 0: verdicts are
     not read."""
     window_labels: int = Field(1_000, ge=50, le=1_000_000)
     """Verdicts that the calibration error is measured on, the latest ones."""

@@ -1,6 +1,6 @@
 """All that is watched, as the scorer meets it: told what was scored and what the desk says, it sets the metrics.
 
-It is called on the event loop, after a batch has been delivered, and takes under a millisecond. Whatever goes wrong in
+It is called on the event loop, after a batch has been delivered, and takes about a millisecond. Whatever goes wrong in
 it stays in it.
 """
 
@@ -167,9 +167,10 @@ class ModelWatch:
         metrics.CALIBRATION_ERROR.set(metrics.UNKNOWN if found.error is None else found.error)
 
     def _show_audits(self) -> None:
-        if self._tier is None:
+        tier = None if self._tier is None else tiered(self._tier)
+        agreed, differed = self._audits.since(tier)
+        if tier is None:
             return
-        agreed, differed = self._audits.since(tiered(self._tier))
         metrics.TIER_AUDITS.labels("agreed").inc(agreed)
         metrics.TIER_AUDITS.labels("differed").inc(differed)
 
