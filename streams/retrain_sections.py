@@ -53,6 +53,11 @@ class RetrainSettings(BaseModel):
     """Macro F1 of sentiment on the holdout must rise by this at least."""
     gate_max_loss: float = Field(0.01, ge=0, le=1)
     """The 95 % interval of that rise may reach this far below zero, and macro F1 of topics may fall by this."""
+    gate_max_loss_before: float = Field(0.005, ge=0, le=1)
+    """Accuracy on what was held out before the labels of this run came may fall by this: wrong labels bring wrong
+    holdout rows along, and are told by the older ones."""
+    gate_min_label_agreement: float = Field(0.4, ge=0, le=1)
+    """Share of the new labels that the champion agrees with; below it they are more likely wrong than right."""
     gate_max_slice_loss: float = Field(0.02, ge=0, le=1)
     """Accuracy on a source, language, topic, market or training file may fall by this."""
     gate_min_slice_rows: int = Field(100, ge=1)

@@ -53,6 +53,9 @@ ENTRIES = (
     Entry("labels", "deploy.cli.labels", "app", MODEL, "Collect labels, and choose what to label next."),
     Entry("train", "deploy.cli.train", "train", MODEL, "Fine-tune the model on labelled texts."),
     Entry("evaluate", "deploy.cli.evaluate", "evaluate", MODEL, "Evaluate a model on the texts that it never saw."),
+    Entry(
+        "retrain", "deploy.cli.retrain", "retrain", MODEL, "Learn from the desk's labels, and promote what is better."
+    ),
     Entry("models", "deploy.cli.models", "app", MODEL, "Look at models, and tell the workers which one answers."),
     Entry("bench", "deploy.cli.bench", "app", MODEL, "Measure speed on this machine."),
     Entry("broker", "deploy.cli.broker", "app", KAFKA, "Start, stop and look at a local Kafka broker."),
@@ -138,7 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("kafka").addHandler(logging.NullHandler())
     from models.errors import ModelError
     from streams.errors import SquallError
+    from streams.masking import mask, mask_tracebacks
 
+    mask_tracebacks()
     try:
         app(args=arguments, prog_name="squall")
     except (SquallError, ModelError) as error:
@@ -147,5 +152,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from rich.console import Console
 
         # As text, not as markup: a message may hold brackets of its own.
-        Console(stderr=True, soft_wrap=True).print(f"Error: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True, soft_wrap=True).print(mask(f"Error: {error}"), style="red", markup=False, highlight=False)
         sys.exit(2)

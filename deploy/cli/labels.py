@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from deploy.cli import labels_queue
 from deploy.cli.frame import err, out, settings
 from deploy.cli.times import moment
+from streams.config import Settings
 from streams.errors import InputError
 
 if TYPE_CHECKING:
+    from retrain.labels.said import Said
     from retrain.labels.store import LabelStore
+
+_TOLD = 5
+"""Messages that were not found are named up to here."""
 
 TaskName = Literal["sentiment", "topic"]
 Store = Annotated[Path | None, typer.Option(help="Folder of the labels. Without it retrain.labels.")]
@@ -57,8 +65,6 @@ def import_(
     """
     from retrain.labels.files import FileDefaults, check_name_of_person, read_said
     from retrain.labels.label_studio import read_export
-    from retrain.labels.live import LIVE, find_alerts, find_mentions, read_verdicts
-    from retrain.labels.said import Said, join
 
     current, console = settings(), err()
     if by is not None:
@@ -66,37 +72,81 @@ def import_(
             check_name_of_person(by)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--by") from None
-    defaults = FileDefaults(task=task, by=by, learned_at=moment(learned_at, "--learned-at") or _now())
-    said: list[Said] = []
-    if sources:
-        for name in sources:
-            path = Path(name)
-            said += read_export(path) if path.suffix == ".json" else read_said(path, defaults)
+    if not sources:
+        found = take_verdicts(current, console, store=store, mentions=mentions)
     else:
-        heard = read_verdicts(current, on_bad=lambda line: console.print(line, style="yellow", markup=False))
-        said += heard.said
+        defaults = FileDefaults(task=task, by=by, learned_at=moment(learned_at, "--learned-at") or _now())
+        said: list[Said] = []
+        for path in map(Path, sources):
+            said += read_export(path) if path.suffix == ".json" else read_said(path, defaults)
+        found = _take(current, said, console, store=store, mentions=mentions)
+    console.print(found.words, markup=False)
+    if found.unknown and strict:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of an import: in words, and how much of it was about messages and alerts that were not found."""
+
+    words: str
+    unknown: int
+
+
+def take_verdicts(
+    current: Settings, console: Console, *, store: Path | None = None, mentions: list[str] | None = None
+) -> Taken:
+    """Bring in the verdicts of squall.labels.
+
+    Args:
+        current: the configuration.
+        console: told of records that are no verdicts.
+        store: folder of the labels; that of the configuration without it.
+        mentions: where texts are looked up; the mentions topic without it.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+        TopicError: a topic is missing.
+        InputError: the labels cannot be kept.
+    """
+    from retrain.labels.live import read_verdicts
+
+    heard = read_verdicts(current, on_bad=lambda line: console.print(line, style="yellow", markup=False))
+    return _take(current, heard.said, console, store=store, mentions=mentions)
+
+
+def _take(
+    current: Settings,
+    said: Sequence[Said],
+    console: Console,
+    *,
+    store: Path | None,
+    mentions: list[str] | None,
+) -> Taken:
+    from retrain.labels.live import LIVE, find_alerts, find_mentions
+    from retrain.labels.said import join
+    from retrain.labels.store import LabelStore
+
     alerts = find_alerts(current, {one.alert_id for one in said if one.message_id is None and one.alert_id is not None})
     wanted = {one.message_id for one in said if one.message_id is not None and one.text is None}
     wanted |= {message.message_id for alert in alerts.values() for message in alert.evidence.messages}
     with console.status("looking up the texts") as status:
         found = find_mentions(
             current,
-            {one for one in wanted if one is not None},
+            wanted,
             mentions or LIVE,
             on_progress=lambda read: status.update(f"looking up the texts: {read:,} records read"),
         )
     joined = join(said, mentions=found, alerts=alerts)
-    added = _store(store).add(joined.judgements)
-    console.print(
-        f"{added.new:,} new, {added.changed:,} changed, {added.known:,} known before; "
-        f"{len(joined.unknown):,} of messages or alerts that were not found",
-        markup=False,
-    )
-    for one in joined.unknown[:5]:
+    added = LabelStore(store or current.retrain.labels).add(joined.judgements)
+    for one in joined.unknown[:_TOLD]:
         what = one.message_id or f"alert {one.alert_id}"
         console.print(f"  {one.where}: {what} is not among the mentions or alerts there are", markup=False)
-    if joined.unknown and strict:
-        raise typer.Exit(1)
+    words = (
+        f"labels: {added.new:,} new, {added.changed:,} changed, {added.known:,} known before; "
+        f"{len(joined.unknown):,} of messages or alerts that were not found"
+    )
+    return Taken(words, len(joined.unknown))
 
 
 @app.command()

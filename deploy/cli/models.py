@@ -8,6 +8,7 @@ from deploy.cli.models_calibrate import calibrate
 from deploy.cli.models_first_tier import first_tier
 from deploy.cli.models_list import list_models, show
 from deploy.cli.models_reference import reference
+from deploy.cli.models_registry import diff, fetch, history, promote, rollback
 from deploy.cli.models_tune import tune
 from deploy.cli.models_use import use
 
@@ -26,3 +27,8 @@ app.command("use")(use)
 app.command("calibrate")(calibrate)
 app.command("first-tier")(first_tier)
 app.command("reference")(reference)
+app.command("promote")(promote)
+app.command("rollback")(rollback)
+app.command("diff")(diff)
+app.command("fetch")(fetch)
+app.command("history")(history)

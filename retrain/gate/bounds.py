@@ -13,6 +13,10 @@ class Bounds:
         min_gain: macro F1 of sentiment over all rows must rise by this at least.
         max_loss: the lower end of the 95 % interval of that difference may lie this far below zero; and macro F1 of
             topics may fall by this.
+        max_loss_before: accuracy on the rows that were held out before the labels of this run came may fall by this:
+            a batch of wrong labels brings its own wrong holdout rows along, and is told by the others.
+        min_label_agreement: share of the new labels that the champion agrees with; below it they are more likely wrong
+            than right.
         max_slice_loss: accuracy of a slice may fall by this.
         min_slice_rows: a slice with fewer rows is shown and not judged.
         max_calibration_error: expected calibration error of sentiment, unless the champion's is as high.
@@ -25,6 +29,8 @@ class Bounds:
 
     min_gain: float = 0.002
     max_loss: float = 0.01
+    max_loss_before: float = 0.005
+    min_label_agreement: float = 0.4
     max_slice_loss: float = 0.02
     min_slice_rows: int = 100
     max_calibration_error: float = 0.03

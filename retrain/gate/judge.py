@@ -36,6 +36,8 @@ class Measured:
 
     Attributes:
         macro_f1: over all rows, by head.
+        before: accuracy of sentiment on the rows that were held out before this run's labels came; None without any.
+        label_agreement: new labels, and the share of them that the champion agrees with; None without any.
         slices: accuracy on each slice, by head and then (name, value).
         calibration_error: of sentiment: champion's, challenger's.
         speed: texts per second: champion's, challenger's.
@@ -44,6 +46,8 @@ class Measured:
     """
 
     macro_f1: Mapping[Task, Difference]
+    before: Difference | None
+    label_agreement: tuple[int, float] | None
     slices: Mapping[Task, Mapping[tuple[str, str], Difference]]
     calibration_error: tuple[float, float]
     speed: tuple[float, float]
@@ -55,6 +59,7 @@ def judge(measured: Measured, bounds: Bounds) -> list[Check]:
     """Return all checks, in the order in which people ask for them."""
     return [
         *_quality(measured, bounds),
+        *_labels(measured, bounds),
         *_slices(measured, bounds),
         _calibration(measured, bounds),
         _speed(measured, bounds),
@@ -84,6 +89,23 @@ def _quality(measured: Measured, bounds: Bounds) -> Iterator[Check]:
     else:
         allowed = f"it may fall by {100 * bounds.max_loss:.2f}"
         yield _check("topics", topic.gain >= -bounds.max_loss, f"{_told(topic, 'macro F1')}; {allowed}")
+
+
+def _labels(measured: Measured, bounds: Bounds) -> Iterator[Check]:
+    before, agreement = measured.before, measured.label_agreement
+    if before is None:
+        yield Check("no worse on older rows", "not judged", "all held-out rows came with this run")
+    else:
+        allowed = f"it may fall by {100 * bounds.max_loss_before:.2f}"
+        ok = before.gain >= -bounds.max_loss_before
+        yield _check("no worse on older rows", ok, f"{_told(before, 'accuracy')}; {allowed}")
+    if agreement is None:
+        yield Check("labels", "not judged", "no label is new")
+        return
+    count, share = agreement
+    words = f"the champion agrees with {share:.0%} of {count:,} new labels; at least {bounds.min_label_agreement:.0%}"
+    hint = "" if share >= bounds.min_label_agreement else ": are they right? squall labels check"
+    yield _check("labels", share >= bounds.min_label_agreement, words + hint)
 
 
 def _slices(measured: Measured, bounds: Bounds) -> Iterator[Check]:

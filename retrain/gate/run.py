@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,12 @@ from models.classifier import Classifier
 from models.errors import TrainingDataError
 from models.labels import SENTIMENTS
 from retrain.data import HEADS, TASKS, Task
-from retrain.datasets.rows import Row
+from retrain.datasets.assign import Side, text_key
+from retrain.datasets.rows import LABELS, Row
 from retrain.datasets.snapshot import Snapshot
 from retrain.gate.alerts import compare_alerts
 from retrain.gate.bounds import Bounds
-from retrain.gate.figures import Answers, by_slice, macro_f1_difference
+from retrain.gate.figures import Answers, Difference, accuracy_difference, by_slice, macro_f1_difference
 from retrain.gate.judge import Measured, judge
 from retrain.gate.robust import changed_texts, consistency
 from retrain.gate.verdict import Verdict
@@ -53,6 +54,7 @@ def run_gate(
     *,
     bounds: Bounds,
     at: datetime,
+    before: Mapping[str, Side] | None = None,
     stretch: Stretch | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -68,6 +70,7 @@ def run_gate(
         snapshot: the data set whose holdout is answered; neither model may have been trained on it.
         bounds: what is asked for.
         at: what time it is, UTC.
+        before: sides that were given before the labels of this run came, by `text_key`.
         stretch: history for the alert difference; without it alerts are not judged.
         seed: of draws and changes.
         device: where both compute.
@@ -99,6 +102,8 @@ def run_gate(
     first, second = answers["sentiment"]
     measured = Measured(
         macro_f1={task: macro_f1_difference(*pair, seed=seed) for task, pair in answers.items()},
+        before=_on_older_rows(answers["sentiment"], holdout["sentiment"], before or {}, seed),
+        label_agreement=_agreement(models[0], snapshot, before or {}),
         slices={
             task: by_slice(one, other, [row.slices() for row in holdout[task]], seed=seed)
             for task, (one, other) in answers.items()
@@ -121,6 +126,29 @@ def run_gate(
         measured=measured,
         stretch=None if stretch is None else stretch.source.facts.text,
     )
+
+
+def _on_older_rows(
+    pair: Sequence[Answers], rows: Sequence[Row], before: Mapping[str, Side], seed: int
+) -> Difference | None:
+    older = [index for index, row in enumerate(rows) if text_key(row.text) in before]
+    if not older:
+        return None
+    one, other = (Answers(found.probabilities[older], found.truth[older]) for found in pair)
+    return accuracy_difference(one, other, seed=seed)
+
+
+def _agreement(champion: Classifier, snapshot: Snapshot, before: Mapping[str, Side]) -> tuple[int, float] | None:
+    """How many sentiment labels are new, and the share of them that the champion agrees with: it has not seen them."""
+    rows = [
+        one.row
+        for one in snapshot.rows
+        if one.row.task == "sentiment" and one.row.origin == LABELS and text_key(one.row.text) not in before
+    ]
+    if not rows:
+        return None
+    answers = _answers(champion, rows, "sentiment")
+    return len(rows), float((answers.predicted == answers.truth).mean())
 
 
 def _answers(model: Classifier, rows: Sequence[Row], task: Task) -> Answers:

@@ -113,6 +113,10 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "bounds": asdict(verdict.bounds),
         "checks": [asdict(check) for check in verdict.checks],
         "macro_f1": {task: asdict(found) for task, found in measured.macro_f1.items()},
+        "older_rows": None if measured.before is None else asdict(measured.before),
+        "label_agreement": None
+        if measured.label_agreement is None
+        else dict(zip(("labels", "share"), measured.label_agreement, strict=True)),
         "slices": [
             {"task": task, "by": name, "value": value, **asdict(found)}
             for task, slices in measured.slices.items()

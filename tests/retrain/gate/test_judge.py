@@ -29,6 +29,8 @@ def alerts(*, lost: int = 0, added: int = 0) -> AlertDifference:
 
 GOOD = Measured(
     macro_f1={"sentiment": gained(1.0), "topic": gained(0.1)},
+    before=gained(-0.3),
+    label_agreement=(300, 0.7),
     slices={"sentiment": {("origin", "labels"): gained(4.0), ("lang", "de"): gained(-9.0, rows=12)}},
     calibration_error=(0.02, 0.025),
     speed=(800.0, 790.0),
@@ -52,6 +54,8 @@ def test_a_model_that_is_better_in_every_respect_passes() -> None:
         ({"macro_f1": {"sentiment": gained(0.1), "topic": gained(0.0)}}, "better"),
         ({"macro_f1": {"sentiment": gained(1.0, width=3.0)}}, "surely no worse"),
         ({"macro_f1": {"sentiment": gained(1.0), "topic": gained(-1.5)}}, "topics"),
+        ({"before": gained(-0.6)}, "no worse on older rows"),
+        ({"label_agreement": (300, 0.35)}, "labels"),
         ({"slices": {"sentiment": {("source", "wire"): gained(-2.5, rows=400)}}}, "sentiment, source wire"),
         ({"calibration_error": (0.02, 0.05)}, "calibration"),
         ({"speed": (800.0, 600.0)}, "speed"),

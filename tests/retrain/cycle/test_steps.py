@@ -1,0 +1,158 @@
+"""The loop on real models, a real registry and real training, all of them small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from models.errors import TrainingDataError
+from models.files import read_manifest
+from retrain.cycle import steps
+from retrain.cycle.lock import WORK, BusyError, alone
+from retrain.cycle.steps import Run, run_once
+from retrain.datasets.snapshot import open_snapshot
+from retrain.labels.store import LabelStore
+from retrain.registry.audit import read_entries
+from retrain.registry.promotion import rollback
+from streams.config import Settings
+from streams.errors import BrokerError
+from streams.models_known import find_model
+from streams.records import ModelInUse
+from tests.retrain.cycle.conftest import LABELLED, judged
+
+Begin = Callable[..., Run]
+
+
+def test_labels_become_a_better_model_that_is_champion_and_can_be_taken_back(
+    begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse], beginner: tuple[Path, Path, Path]
+) -> None:
+    store.add(judged(120))
+    run = begin()
+    ended = run_once(run)
+    assert ended.ending == "promoted", ended.words
+    assert ended.model is not None
+    assert ended.verdict is not None
+    first = read_manifest(beginner[0]).model
+
+    champion = find_model(ended.model.version, settings)
+    manifest = read_manifest(champion)
+    assert manifest.learned_at == run.desk.now()
+    assert {entry["name"] for entry in manifest.training_data} == {
+        "sentiment-labels.csv", "sentiment-sentiment.csv", "topic-topic.csv",
+    }  # fmt: skip
+    assert [one.version for one in told] == [ended.model.version]
+    assert (ended.verdict / "VERDICT.md").read_text().startswith(f"# {ended.model.name}")
+    assert [entry.step for entry in read_entries(settings.retrain.runs)] == ["passed", "promoted"]
+    assert not (settings.retrain.runs / WORK).exists()
+
+    rollback(run.desk)
+    assert told[-1].version == first.version
+
+
+def test_the_champion_is_judged_on_what_it_held_out_itself(
+    begin: Begin, settings: Settings, store: LabelStore, beginner: tuple[Path, Path, Path]
+) -> None:
+    store.add(judged(60))
+    ended = run_once(begin(promotes=False))
+    entry = read_entries(settings.retrain.runs)[-1]
+    assert entry.facts["champion_held_out_the_holdout"] is True
+    snapshot = open_snapshot(settings.retrain.datasets / entry.facts["data_set"])
+    from retrain.data import read_both
+    from retrain.split import split_examples
+
+    examples = read_both([beginner[1]], [beginner[2]])
+    split = split_examples(examples, 0.3, 20)  # the champion's own
+    trained_on = {examples[index].text for index in split.train}
+    assert not trained_on & {row.text for row in snapshot.of("holdout")}
+    assert ended.ending == "passed"
+
+
+def test_a_poisoned_batch_of_labels_is_refused_and_the_champion_stays(
+    begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse]
+) -> None:
+    store.add(judged(100))
+    assert run_once(begin()).ending == "promoted"
+    champion = told[-1].version
+    store.add(judged(300, flipped=True, first=1_000))
+    ended = run_once(begin())
+    assert ended.ending == "refused", ended.words
+    assert [one.version for one in told] == [champion]
+    assert ended.verdict is not None
+    assert json.loads((ended.verdict / "verdict.json").read_text())["promoted"] is False
+    run = begin()
+    assert run.desk.registry.find("champion").model.version == champion
+    assert run.desk.registry.find("challenger").gate == "refused"
+    assert read_entries(settings.retrain.runs)[-1].step == "refused"
+
+
+def test_without_a_reason_nothing_is_trained(begin: Begin, settings: Settings, store: LabelStore) -> None:
+    store.add(judged(20))
+    assert run_once(begin(only_if_due=True)).ending == "not_due"
+    assert read_entries(settings.retrain.runs)[-1].note == "20 new labels, 50 are a reason"
+    assert not settings.retrain.datasets.exists()
+
+
+def test_without_labels_it_says_where_they_come_from(begin: Begin) -> None:
+    with pytest.raises(TrainingDataError, match="squall labels import"):
+        run_once(begin())
+
+
+def test_a_label_from_the_future_is_not_learned_from(begin: Begin, store: LabelStore) -> None:
+    late = [msgspec.structs.replace(one, learned_at=LABELLED + timedelta(days=9)) for one in judged(60)]
+    store.add(late)
+    with pytest.raises(TrainingDataError, match="no label to learn from"):
+        run_once(begin())
+
+
+def test_two_runs_never_work_at_once(begin: Begin, settings: Settings, store: LabelStore) -> None:
+    store.add(judged(60))
+    with alone(settings.retrain.runs), pytest.raises(BusyError, match="another retraining is under way"):
+        run_once(begin())
+    assert read_entries(settings.retrain.runs) == []
+
+
+def test_a_step_that_fails_leaves_the_champion_no_debris_and_a_note(
+    begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(judged(60))
+
+    def no_space(*_: object, **__: object) -> None:
+        raise TrainingDataError("challenger: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(steps, "train_model", no_space)
+    with pytest.raises(TrainingDataError):
+        run_once(begin())
+    (entry,) = read_entries(settings.retrain.runs)
+    assert (entry.step, entry.note) == ("failed", "challenger: cannot be written (No space left on device)")
+    assert not (settings.retrain.runs / WORK).exists()
+    assert told == []
+    assert begin().desk.registry.called("challenger") is None
+
+
+def test_workers_that_cannot_be_told_keep_the_champion(settings: Settings, begin: Begin, store: LabelStore) -> None:
+    from dataclasses import replace
+
+    def deaf(_: ModelInUse) -> None:
+        raise BrokerError("no Kafka")
+
+    store.add(judged(120))
+    run = begin()
+    run = replace(run, desk=replace(run.desk, tell=deaf))
+    with pytest.raises(BrokerError):
+        run_once(run)
+    assert run.desk.registry.find("champion").model.name == "beginner"
+    assert [entry.step for entry in read_entries(settings.retrain.runs)] == ["passed", "failed"]
+
+
+def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
+    left = tmp_path / WORK / "files"
+    left.mkdir(parents=True)
+    (left / "sentiment.csv").write_text("text,label\n")
+    with alone(tmp_path) as work:
+        assert list(work.iterdir()) == []
+    assert not work.exists()
