@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Literal
@@ -37,6 +38,8 @@ Security = Literal["starttls", "tls", "none"]
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _MOST_REPLY_CHARS = 200
 _MOST_SUBJECT = 200
+_POLICY = SMTP.clone(max_line_length=400, cte_type="7bit")
+"""Subjects are not folded: some readers show the fold. RFC 5322 allows lines of 998."""
 _FINAL = range(500, 600)
 _MAY_BE_MENDED = frozenset({530, 534, 535, 538})
 """Logins that were refused: a desk that mends its password is to get what waited."""
@@ -67,7 +70,7 @@ def mail(
     """
     domain = sender.rpartition("@")[2]
     root = f"<{alert.id}.{receiver}@{domain}>"
-    message = EmailMessage()
+    message = EmailMessage(_POLICY)
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Subject"] = clean(subject, most=_MOST_SUBJECT)
@@ -206,10 +209,9 @@ class MailChannel:
         )
         try:
             await client.connect()
-            errors, answer = await client.send_message(message, sender=self._sender, recipients=self._to)
+            errors, answer = await client.sendmail(self._sender, self._to, message.as_bytes())
         finally:
-            client.close()
-            connection.close()
+            client.close()  # and with it the socket
         for recipient, problem in errors.items():
             _log.error("%s does not take mail for %s: %s", self.address, recipient, self._shown(str(problem)))
         return f"it answered {self._shown(answer)}"
