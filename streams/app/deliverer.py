@@ -88,6 +88,7 @@ class DeliveryLoop:
         look_back_s: float = LOOK_BACK_S,
         now: Callable[[], float] = time.time,
     ) -> None:
+        metrics.begin(receiver)
         self.receiver = receiver
         self._sink = sink
         self._options = options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -46,6 +46,16 @@ RESENT = Counter(
     "Copies of alerts that a receiver is sent for as long as they fire.",
     ["receiver"],
 )
+
+
+def begin(receiver: str) -> None:
+    """Show a receiver from the start, with zeros: of a series that is born with its first event, no rate shows it."""
+    for outcome in get_args(Outcome):
+        DELIVERED.labels(receiver=receiver, outcome=outcome)
+    for outcome in ("taken", "retry", "refused"):
+        ATTEMPTS.labels(receiver, outcome)
+    for metric in (WAITING, SECONDS, SUSPENDED, UNDELIVERED, RESENT):
+        metric.labels(receiver)
 
 
 def count(receiver: str, outcome: Outcome) -> None:
