@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from deploy.bench.figures import Figure
-from deploy.cli import bench_load, bench_score, rules_bench
+from deploy.cli import bench_load, bench_score, bench_scrape, rules_bench
 from deploy.cli.frame import err, out, settings
 from deploy.cli.return_periods import return_periods
 from streams.errors import InputError
@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True)
 app.command()(bench_score.score)
 app.command()(bench_score.delay)
 app.command("alerts")(rules_bench.bench)
+app.command()(bench_scrape.scrape)
 app.command()(bench_load.load)
 app.command()(bench_load.soak)
 

@@ -29,7 +29,7 @@ from streams.records import Alert, DeadLetter, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
-_LOOK_S = 3.0
+_LOOK_S = 5.0
 """How often the figures of companies and sectors are made anew."""
 
 Change = tuple[int, str, bytes | None]
