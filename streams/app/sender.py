@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, OutOfOrderSequenceNumber
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -57,7 +57,10 @@ class Sender:
 
     async def start(self) -> None:
         """Connect. Raises KafkaError if no broker answers."""
-        self._producer = AIOKafkaProducer(
+        self._producer = await self._connect()
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
             **self._options,
             client_id="squall",
             acks="all",
@@ -68,7 +71,8 @@ class Sender:
             compression_type="lz4",
             request_timeout_ms=20_000,
         )
-        await self._producer.start()
+        await producer.start()
+        return producer
 
     async def stop(self) -> None:
         """Disconnect, after what is under way."""
@@ -85,6 +89,7 @@ class Sender:
         deadline = time.monotonic() + self._give_up_after_s
         left = list(records)
         while left:
+            used = self._producer
             failed = await self._try(left)
             if failed is None:
                 return
@@ -94,7 +99,31 @@ class Sender:
                 msg = f"{len(left)} records could not be sent to {topics}: {error!r}. Is Kafka up, and is there room?"
                 raise DeliveryError(msg)
             _log.warning("%d of %d records were not sent (%r); trying again", len(left), len(records), error)
+            if isinstance(error, OutOfOrderSequenceNumber):
+                await self._renew(used)
+            else:
+                await asyncio.sleep(_PAUSE_S)
+
+    async def _renew(self, used: AIOKafkaProducer | None) -> None:
+        """Go on with another producer.
+
+        An idempotent producer numbers its batches, and aiokafka 0.14 counts those that it has given up too: after one
+        of them Kafka refuses all that follow on the partition, for as long as the producer lives. What it had under way
+        may come twice, which readers bear.
+        """
+        if used is None or used is not self._producer:
+            return  # another sender was first, or all is over
+        try:
+            fresh = await self._connect()
+        except (KafkaError, OSError) as error:
+            _log.warning("cannot connect anew (%r); trying again", error)
             await asyncio.sleep(_PAUSE_S)
+            return
+        if used is self._producer:
+            self._producer = fresh
+            await used.stop()
+        else:
+            await fresh.stop()
 
     async def _try(self, records: Sequence[Outgoing]) -> tuple[list[Outgoing], BaseException] | None:
         """Send all once; return the records that Kafka may not have, in order, and the first error."""

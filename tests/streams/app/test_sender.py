@@ -95,6 +95,26 @@ def test_a_record_that_no_request_holds_is_refused_and_named_at_once(settings: S
         send(settings, [Outgoing(mentions, b"x" * (5 * 1_048_576))])
 
 
+def test_a_producer_whose_numbers_kafka_refuses_for_ever_is_replaced(settings: Settings, mentions: str) -> None:
+    async def main() -> None:
+        sender = Sender(aiokafka_options(settings.kafka))
+        await sender.start()
+        try:
+            await sender.send([Outgoing(mentions, b"one", partition=0)])
+            # What aiokafka does itself when it gives a batch up: the next one has a number too high.
+            assert sender._producer is not None
+            sender._producer._txn_manager.increment_sequence_number(TopicPartition(mentions, 0), 3)
+            records = [Outgoing(mentions, b"two", partition=0), Outgoing(mentions, b"other", partition=1)]
+            await asyncio.gather(sender.send(records), sender.send([Outgoing(mentions, b"three", partition=0)]))
+        finally:
+            await sender.stop()
+
+    asyncio.run(main())
+    found = read(settings, mentions)
+    assert {record.value for record in found[0]} == {b"one", b"two", b"three"}
+    assert {record.value for record in found[1]} == {b"other"}
+
+
 def test_after_a_failure_only_its_partition_is_sent_again_from_there_on() -> None:
     records = [Outgoing("t", b"%d" % n, partition=n % 2) for n in range(8)]
     batches = []
