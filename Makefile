@@ -63,6 +63,8 @@ lock: $(READY) ## pin the newest allowed versions, with hashes and without regis
 	@$(IMAGE_LOCK) pyproject.toml --output-file deploy/docker/cuda.lock
 	@$(IMAGE_LOCK) pyproject.toml --extra onnx --extra openvino --excludes deploy/docker/not-on-cpu.txt \
 		--no-emit-package torch --output-file deploy/docker/cpu.lock
+	@$(IMAGE_LOCK) pyproject.toml --extra labels --extra launch --extra lora --extra tracking --extra tune \
+		--output-file deploy/docker/training.lock
 
 clean: ## stop the local broker and remove what was made here
 	@test ! -x $(BIN)/squall || $(BIN)/squall broker stop || true

@@ -111,7 +111,7 @@ def test_every_stage_is_built_on_a_named_image_or_on_an_earlier_stage() -> None:
     assert re.fullmatch(r"python:3\.1\d-slim-\w+", arguments["PYTHON_IMAGE"])
     seen: set[str] = set()
     for stage in stages().values():
-        for variant in ("cpu", "cuda"):
+        for variant in ("cpu", "cuda", "training"):
             base = stage.base.replace("${VARIANT}", variant).replace("${PYTHON_IMAGE}", arguments["PYTHON_IMAGE"])
             assert base in seen or base == arguments["PYTHON_IMAGE"], base
         seen.add(stage.name)
@@ -175,7 +175,7 @@ def test_the_label_names_the_version_of_the_package() -> None:
     assert f"VERSION={__version__}" in stages()["squall"].of("ARG")
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "build", "mlflow"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "training", "build", "mlflow"])
 def test_an_image_holds_the_versions_that_are_tested_here(name: str) -> None:
     all_of_them = locked("requirements.lock")
     for package, versions in locked(f"deploy/docker/{name}.lock").items():
@@ -190,7 +190,7 @@ def test_the_image_for_the_cpu_brings_no_cuda_and_that_for_cuda_does() -> None:
     assert {"openvino", "onnxruntime"} <= cpu.keys()
 
 
-@pytest.mark.parametrize("name", ["cpu", "cuda", "build", "mlflow"])
+@pytest.mark.parametrize("name", ["cpu", "cuda", "training", "build", "mlflow"])
 def test_locks_hold_a_hash_for_each_package_and_no_address(name: str) -> None:
     text = (DOCKER / f"{name}.lock").read_text()
     assert "://" not in text
@@ -199,6 +199,13 @@ def test_locks_hold_a_hash_for_each_package_and_no_address(name: str) -> None:
             assert "--hash=sha256:" in block, block.splitlines()[0]
 
 
-def test_no_package_of_the_tests_is_in_an_image() -> None:
+def test_a_worker_has_nothing_that_only_training_needs() -> None:
+    only = {"mlflow", "optuna", "peft", "accelerate", "cleanlab"}
+    assert only <= locked("deploy/docker/training.lock").keys()
     for name in ("cpu", "cuda"):
+        assert not only & locked(f"deploy/docker/{name}.lock").keys()
+
+
+def test_no_package_of_the_tests_is_in_an_image() -> None:
+    for name in ("cpu", "cuda", "training"):
         assert not {"pytest", "ruff", "mypy", "playwright", "hypothesis"} & locked(f"deploy/docker/{name}.lock").keys()

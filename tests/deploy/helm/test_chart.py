@@ -73,11 +73,10 @@ def settings_of(rendered: Rendered, container: Manifest, tmp_path: Path) -> Sett
 def test_squall_reads_the_settings_that_are_mounted(rendered: Rendered, tmp_path: Path) -> None:
     given = "rules.yaml" in rendered.one("ConfigMap", "squall")["data"]
     for name, pod in rendered.pods():
-        if not name.startswith("CronJob"):  # it speaks to nobody, and has no login
-            settings = settings_of(rendered, pod["containers"][0], tmp_path)
-            assert settings.topics.replication_factor == 3
-            assert settings.worker.port == 6066
-            assert settings.monitor.rules == (Path("/etc/squall/rules.yaml") if given else None)
+        settings = settings_of(rendered, pod["containers"][0], tmp_path)
+        assert settings.topics.replication_factor == 3, name
+        assert settings.worker.port == 6066, name
+        assert settings.monitor.rules == (Path("/etc/squall/rules.yaml") if given else None), name
 
 
 def test_rules_given_as_a_value_are_rules_that_squall_reads(render: Render, tmp_path: Path) -> None:
@@ -113,16 +112,37 @@ def test_pods_run_commands_that_squall_has(rendered: Rendered) -> None:
             assert words[0] in commands, name
 
 
-def test_training_is_called_with_options_that_it_has(render: Render) -> None:
+@pytest.mark.parametrize("values", ["gpu", "everything"])
+def test_retraining_is_called_with_options_that_it_has(render: Render, values: str) -> None:
     from typer.testing import CliRunner
 
     from deploy.cli import app
 
-    (container,) = next(pod for name, pod in render("gpu").pods() if name.startswith("CronJob"))["containers"]
-    shown = CliRunner().invoke(app, ["train", "--help"], env={"COLUMNS": "200"}).stdout
+    (container,) = next(pod for name, pod in render(values).pods() if name.startswith("CronJob"))["containers"]
+    assert container["image"].endswith("-training")
+    shown = CliRunner().invoke(app, ["retrain", "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).stdout
     for option in container["args"][1:]:
         assert option.partition("=")[0] in shown
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert ("nvidia.com/gpu" in container["resources"]["limits"]) == (values == "gpu")
+
+
+def test_retraining_keeps_what_it_learns_on_claims_and_workers_see_its_models(render: Render, tmp_path: Path) -> None:
+    found = render("gpu")
+    retrain = next(pod for name, pod in found.pods() if name.startswith("CronJob"))
+    scorer = found.one("Deployment")["spec"]["template"]["spec"]
+    settings = settings_of(found, scorer["containers"][0], tmp_path)
+    mounted = {mount["mountPath"]: mount for mount in retrain["containers"][0]["volumeMounts"]}
+    for folder in (
+        settings.retrain.labels,
+        settings.retrain.datasets,
+        settings.retrain.runs,
+        settings.retrain.registry,
+    ):
+        assert Path(folder).parts[:2] == ("/", "data")
+    assert not mounted["/data"].get("readOnly")
+    assert not mounted[str(settings.retrain.models)].get("readOnly")
+    (seen,) = [mount for mount in scorer["containers"][0]["volumeMounts"] if mount["name"] == "models"]
+    assert seen == {"name": "models", "mountPath": str(settings.retrain.models), "readOnly": True}
 
 
 def test_every_file_that_is_mounted_is_in_the_config_map(rendered: Rendered) -> None:

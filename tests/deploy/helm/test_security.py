@@ -73,6 +73,7 @@ def test_each_role_logs_in_as_itself(render: Render) -> None:
         "Deployment squall-scorer": {"kafka-login-scorer"},
         "StatefulSet squall-monitor": {"kafka-login-monitor"},
         "Job squall-topics": {"kafka-login-admin"},
+        "CronJob squall-retrain": {"kafka-login-retrain"},
     }
 
 
@@ -178,7 +179,7 @@ REFUSED = {
         "minReplicas",
     ),
     "less time to stop than a worker takes": ({"terminationGracePeriodSeconds": "10"}, "terminationGracePeriodSeconds"),
-    "training without its data": ({"retrain.enabled": "true", "retrain.modelsClaim": '"m"'}, "retrain.dataClaim"),
+    "training without its data": ({"retrain.enabled": "true", "models.existingClaim": '"m"'}, "retrain.dataClaim"),
     "a schedule that is none": ({"retrain.schedule": '"sundays"'}, "retrain.schedule"),
     "servers without a port": ({"config.kafka.bootstrap_servers": '"kafka"'}, "bootstrap_servers"),
     "a misspelt value": ({"scorer.replica": "3"}, "replica"),

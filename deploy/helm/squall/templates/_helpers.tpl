@@ -38,12 +38,22 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* squall.yaml: the values under `config`, and where the rules lie. */}}
+{{/* squall.yaml: the values under `config`, and where rules, models and labels lie. */}}
 {{- define "squall.config" -}}
 {{- $config := deepCopy .Values.config -}}
 {{- if .Values.rules -}}
 {{- $monitor := merge (dict "rules" "/etc/squall/rules.yaml") (default dict $config.monitor) -}}
 {{- $_ := set $config "monitor" $monitor -}}
+{{- end -}}
+{{- $retrain := default dict $config.retrain -}}
+{{- if .Values.models.existingClaim -}}
+{{- $retrain = merge $retrain (dict "models" "/models") -}}
+{{- end -}}
+{{- if .Values.retrain.enabled -}}
+{{- $retrain = merge $retrain (dict "labels" "/data/labels" "datasets" "/data/datasets" "runs" "/data/retrain" "registry" "/data/registry") -}}
+{{- end -}}
+{{- if $retrain -}}
+{{- $_ := set $config "retrain" $retrain -}}
 {{- end -}}
 {{- toYaml $config -}}
 {{- end -}}
