@@ -45,7 +45,7 @@ PURPOSES: Mapping[AclRole, str] = {
     AclRole.MONITOR: "squall worker --role monitor, which also delivers",
     AclRole.ALL: "squall worker: both of the above",
     AclRole.VERDICTS: "squall verdict, and a worker that takes POST /verdicts beside its own role",
-    AclRole.OPERATOR: "squall rules use, squall models use, squall dead-letters",
+    AclRole.OPERATOR: "squall rules use, models use, retrain, dead-letters and notify",
     AclRole.REPLAY: "squall replay kafka: and what else looks at history; it only reads",
     AclRole.WARM: "squall warm",
     AclRole.LABELS: "squall labels: what was said, of which alerts and texts",
@@ -214,6 +214,7 @@ def _operator(settings: Settings) -> list[Grant]:
         Grant("topic", topics.control, "WRITE", "tells the workers which model or rules to use"),
         Grant("topic", topics.dead_letters, "READ", "looks at what was refused"),
         Grant("topic", topics.messages, "WRITE", "sends it again"),
+        Grant("topic", topics.alerts, "READ", "sends again what a receiver did not take"),
     ]
 
 
