@@ -171,7 +171,7 @@ def _delivery() -> list[Panel]:
             "When a receiver was left in peace after many failures.",
             Query(or_word(f"max by (receiver) (squall_receiver_suspended{{{_JOB}}})", *_NO_RECEIVER), "{{receiver}}"),
             {"0": "tried", "1": "suspended"},
-            width=8,
+            width=6,
         ),
         lines(
             "What became of transitions, in an hour",
@@ -183,7 +183,7 @@ def _delivery() -> list[Panel]:
                 ),
                 "{{receiver}} {{outcome}}",
             ),
-            width=8,
+            width=6,
             stacked=True,
         ),
         lines(
@@ -195,7 +195,17 @@ def _delivery() -> list[Panel]:
                 ),
                 "{{receiver}}",
             ),
-            width=8,
+            width=6,
+        ),
+        lines(
+            "Copies of firing alerts, in an hour",
+            "An Alertmanager is sent what fires again and again, as Prometheus does; others are told once. 0 with "
+            "alerts that fire: it does not get them.",
+            Query(
+                or_word(f"sum by (receiver) (increase(squall_alerts_resent_total{{{_JOB}}}[1h]))", *_NO_RECEIVER),
+                "{{receiver}}",
+            ),
+            width=6,
         ),
     ]
 

@@ -305,7 +305,16 @@ def _scoring() -> list[Panel]:
             "Batches that wait for a stage",
             "2 for long: this stage is the bottleneck, and the ones before it are held back.",
             Query(f"avg by (stage) (avg_over_time(squall_queue_depth{{{INSTANCE}}}{_RATE}))", "{{stage}}"),
+            width=8,
             maximum=2,
+        ),
+        lines(
+            "Taken ahead",
+            "Messages on watched companies that were scored before their turn while others waited. Above 0: overload, "
+            "and the watch list is being looked after.",
+            Query(f"sum(rate(squall_taken_ahead_total{{{INSTANCE}}}{_RATE}))", "messages"),
+            unit="cps",
+            width=8,
         ),
         states(
             "Degraded",
@@ -313,7 +322,7 @@ def _scoring() -> list[Panel]:
             "classifier.degrade_after_s.",
             Query(f"max by (instance) (squall_overloaded{{{INSTANCE}}})", "{{instance}}"),
             {"0": "full scores", "1": "quick scores"},
-            width=12,
+            width=8,
         ),
     ]
 

@@ -124,6 +124,13 @@ def test_every_query_asks_for_what_there_is() -> None:
     assert not wrong
 
 
+def test_every_metric_is_drawn_or_watched_by_a_rule() -> None:
+    asked = " ".join([expr for _, expr in expressions()] + [rule["expr"] for rule in rules()])
+    names = {re.sub(r"_(bucket|sum|count)$", "", name) for name in known() if name.startswith("squall_")}
+    # What `squall warm` has sent is told by the command itself.
+    assert {name for name in names if name not in asked} == {"squall_seeded_baselines_total"}
+
+
 @EVERY
 def test_variables_are_used_and_those_that_are_used_are_there(board: Board) -> None:
     found = GENERATED[board.uid]
