@@ -63,6 +63,7 @@ def choose(
     *,
     seed: int = 0,
     vectors: NDArray[np.float64] | None = None,
+    stories: Sequence[int] | None = None,
 ) -> list[Candidate]:
     """Return at most `count` candidates, the most worthwhile first; of near-duplicates only one.
 
@@ -70,6 +71,7 @@ def choose(
         candidates: in any order; the answer does not depend on it.
         count: how many are wanted, at least 1.
         seed: of the clusters.
+        stories: number of each candidate's story, where that is known [candidates]; found from the texts without it.
         vectors: what likeness is measured by [candidates, dimensions]; of the words of the texts without it.
     """
     if count < 1:
@@ -79,7 +81,8 @@ def choose(
     if not ordered:
         return []
     unsure = uncertainty(np.array([one.probabilities for one in ordered]))
-    firsts = _one_per_story(ordered, unsure)
+    groups = group_texts([one.text for one in ordered]).tolist() if stories is None else [stories[i] for i in order]
+    firsts = _one_per_story(groups, unsure)
     pool = sorted(firsts, key=lambda index: (-unsure[index], ordered[index].message_id))[: _POOL * count]
     if len(pool) > count:
         space = None if vectors is None else normalize(vectors[[order[index] for index in pool]])
@@ -88,9 +91,9 @@ def choose(
     return [ordered[index] for index in chosen]
 
 
-def _one_per_story(candidates: Sequence[Candidate], unsure: NDArray[np.float64]) -> list[int]:
+def _one_per_story(stories: Sequence[int], unsure: NDArray[np.float64]) -> list[int]:
     best: dict[int, int] = {}
-    for index, group in enumerate(group_texts([one.text for one in candidates]).tolist()):
+    for index, group in enumerate(stories):
         if group not in best or unsure[index] > unsure[best[group]]:
             best[group] = index
     return list(best.values())

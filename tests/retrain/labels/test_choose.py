@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrain.labels.choose import Candidate, choose, uncertainty
@@ -68,6 +68,7 @@ def test_different_things_are_asked_for_rather_than_one_hard_thing_many_times() 
     assert sorted(one.text.split()[0] for one in choose(found, 4)) == sorted(worlds)
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 40), st.integers(0, 60), st.randoms(use_true_random=False))
 def test_the_order_of_candidates_changes_nothing_and_no_more_are_asked_for_than_wanted(
     count: int, there: int, rolls: random.Random

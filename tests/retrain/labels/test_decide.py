@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrain.labels.decide import agreement, decide, krippendorff_alpha
@@ -65,6 +65,7 @@ def test_the_latest_of_those_who_gave_the_label_lends_its_text_and_time(judge: J
     assert found.judgement.by == "ben"
 
 
+@settings(deadline=None)
 @given(judgements, st.randoms(use_true_random=False))
 def test_the_order_of_judgements_changes_no_label(said: list[Judgement], rolls: random.Random) -> None:
     shuffled = said.copy()
@@ -75,6 +76,7 @@ def test_the_order_of_judgements_changes_no_label(said: list[Judgement], rolls: 
     assert one.open == other.open
 
 
+@settings(deadline=None)
 @given(judgements)
 def test_every_message_is_settled_tied_or_open_and_a_label_has_more_votes_than_any_other_answer(
     said: list[Judgement],
