@@ -167,8 +167,8 @@ class Shadow:
             scorer = self._load()
             self._model = scorer.model
         except Exception as error:  # whatever it is, the worker goes on without a challenger
-            self._over = True
             _log.critical("the challenger cannot be used, and nothing is scored in the shadow: %s", error)
+            self._over = True
             return
         self._on_model(scorer.model, True)
         failures = 0
@@ -181,13 +181,13 @@ class Shadow:
                 self._on_outcome("failed", len(batch))
                 _log.warning("the challenger could not score %d texts: %r", len(batch), error)
                 if failures == _MOST_FAILURES:
-                    self._over = True
                     self._on_model(scorer.model, False)
                     _log.critical(
                         "the challenger %s %s has failed %d times in a row: it scores no more until the worker is "
                         "started anew",
                         scorer.model.name, scorer.model.version, failures,
                     )  # fmt: skip
+                    self._over = True
                     return
 
     def _batches(self) -> Iterable[list[Shared]]:
