@@ -55,14 +55,12 @@ class Checkpoints:
             TrainingDataError: the checkpoint is damaged.
         """
         path = self.folder / f"{stage}.json"
+        if not path.exists():
+            return None
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             file = values.pop("tensors")
             return (load_file(self.folder / file) if file else {}), values
-        except FileNotFoundError as error:
-            if Path(error.filename or path) == path:
-                return None
-            raise self._damaged(path, error) from None
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise self._damaged(path, error) from None
 

@@ -94,7 +94,8 @@ def tune(job: TrainingJob, settings: TrainingSettings, trials: int, watchers: Wa
     check_out(job.out)
     ground = read_ground(replace(job, teachers=(), unlabelled=(), labeller=None), _plain(settings))
     examples = [ground.examples[index] for index in ground.split.train]
-    inner = split_examples(examples, settings.dev_share, settings.split_seed)
+    # With the seed of the outer split no group would be left for development: they went there by the same dice.
+    inner = split_examples(examples, settings.dev_share, settings.split_seed + 1)
     check_sides(examples, inner)
     database = job.out.parent / f"{job.out.name}.study.db"
     table = job.out.parent / f"{job.out.name}.trials.csv"

@@ -105,6 +105,8 @@ def _once(texts: Sequence[str], known: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _unlike(texts: Sequence[str], held_out: Sequence[str]) -> list[str]:
+    if not texts:
+        return []
     groups = group_texts([*held_out, *texts]).tolist()
     closed = set(groups[: len(held_out)])
     return [text for text, group in zip(texts, groups[len(held_out) :], strict=True) if group not in closed]

@@ -56,13 +56,24 @@ def topic_file(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_base(tmp_path_factory.mktemp("tiny-base"))
+
+
+@pytest.fixture(scope="session")
+def masked_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a token that hides a word."""
+    return write_base(tmp_path_factory.mktemp("masked-base"), mask=True)
+
+
+def write_base(folder: Path, *, mask: bool = False) -> Path:
+    """Write a random encoder and a tokenizer that knows the invented words."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-    folder = tmp_path_factory.mktemp("tiny-base")
     words = {word for text, _ in (*invented_sentiment(), *invented_topic()) for word in text.split()}
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(words)]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(words), *(["[MASK]"] if mask else [])]
     special: dict[str, str] = {"unk_token": "[UNK]", "pad_token": "[PAD]"}
+    special |= {"mask_token": "[MASK]"} if mask else {}
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=special["unk_token"]))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
