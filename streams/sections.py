@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_val
 from pydantic_settings import NoDecode
 
 from models.errors import LanguagesError
+from models.first_tier.audit import AUDIT_SHARE
 from models.language_models import parse_languages
 from models.languages import check_code
 from streams.api_section import ApiSettings
@@ -225,6 +226,9 @@ class ClassifierSettings(Section):
     proved on texts like those that it learned from: prove it on your own with `squall models first-tier` first."""
     first_tier_agreement: float = Field(0.99, gt=0.5, lt=1)
     """Share of its answers that are the network's too, at least; proved at 95 % confidence."""
+    first_tier_audit_share: float = Field(AUDIT_SHARE, ge=0, le=1)
+    """Share of what it is sure of that the network answers instead, for comparison. 0 does without, and then nobody
+    notices when it no longer suits the texts."""
     own_topics: Path | None = None
     """File of topics of one's own, YAML; see the README. Every message then goes through the network, as the first tier
     cannot tell them."""

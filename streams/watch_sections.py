@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from models.first_tier.audit import AUDIT_SHARE
 from streams.section import Section
 
 
@@ -30,9 +29,6 @@ class WatchSettings(Section):
     forgotten. Unset: none."""
     share: float = Field(0.05, ge=0, le=1)
     """Share of the messages that the challenger scores; each costs what it costs the model in use."""
-    audit_share: float = Field(AUDIT_SHARE, ge=0, le=1)
-    """With `classifier.first_tier`: share of what the first tier is sure of that the network answers instead, for
-    comparison. 0 does without, and then nobody notices when the tier no longer suits the texts."""
 
     @model_validator(mode="after")
     def _windows_can_fill(self) -> WatchSettings:

@@ -57,7 +57,7 @@ def load_scorer(settings: Settings, folder: Path | None = None, *, cache: Predic
                 scorer,
                 place,
                 level=level,
-                audit_share=settings.watch.audit_share,
+                audit_share=options.first_tier_audit_share,
                 abstain_below=options.abstain_below,
             )
         else:

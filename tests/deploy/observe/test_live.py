@@ -71,7 +71,7 @@ def settings(
     made = make_settings(
         kafka.bootstrap,
         "test-observe",
-        classifier={"first_tier": True, "degrade_after_s": 3_600},
+        classifier={"first_tier": True, "first_tier_audit_share": 0.5, "degrade_after_s": 3_600},
         monitor={"rules": str(folder / "rules.yaml"), "allowed_lateness_s": 5},
         entities={"watchlists": [str(folder / "desk.txt")]},
         worker={"idle_after_s": 1.0},
@@ -82,7 +82,6 @@ def settings(
             "min_labels": 20,
             "challenger": str(folder / "challenger"),
             "share": 1.0,
-            "audit_share": 0.5,
         },
     )
     create_topics(made)
