@@ -2,7 +2,7 @@
 
     scorer     squall.messages -> prepare -> score -> squall.mentions, squall.dead-letters
     monitor    squall.mentions -> PartitionMonitor -> squall.alerts, state to its table
-    deliverer  squall.alerts -> terminal, webhook (a plain consumer for each receiver, not an agent)
+    deliverer  squall.alerts -> terminal and receivers (a plain consumer for each, not an agent)
 
 Faust loses messages in ways one would not expect, so every agent takes raw bytes, never raises, delivers before it
 acknowledges, acknowledges in order, and ends the process if it cannot go on.

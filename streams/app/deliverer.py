@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import zlib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -68,6 +68,7 @@ class DeliveryLoop:
         leads_here: whether the routes lead an alert to this receiver; without it all do.
         keep: keeps what is given up; without it the alerts topic alone has it.
         look_back_s: how much of the topic is read back.
+        membership: aiokafka options of the member of the group, such as its session timeout.
         now: Unix time, seconds.
     """
 
@@ -86,12 +87,14 @@ class DeliveryLoop:
         leads_here: Callable[[Alert], bool] = lambda alert: True,
         keep: Keep | None = None,
         look_back_s: float = LOOK_BACK_S,
+        membership: Mapping[str, Any] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         metrics.begin(receiver)
         self.receiver = receiver
         self._sink = sink
         self._options = options
+        self._membership = dict(membership or {})
         self._group = group
         self._topic = topic
         self._capacity = capacity
@@ -160,6 +163,7 @@ class DeliveryLoop:
         """Read and deliver over one connection. Raises KafkaError when it is lost."""
         consumer = AIOKafkaConsumer(
             **self._options,
+            **self._membership,
             client_id=f"squall-deliver-{self.receiver}",
             group_id=self._group,
             auto_offset_reset="earliest",

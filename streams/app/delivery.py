@@ -46,6 +46,7 @@ def delivery_loops(
                 leads_here=leads_here,
                 keep=keep,
                 look_back_s=delivery.look_back_s,
+                membership=_membership(settings),
             )
         )
     return loops
@@ -54,6 +55,15 @@ def delivery_loops(
 def delivery_group(settings: Settings, receiver: str) -> str:
     """Return the consumer group that delivers to a receiver."""
     return f"{settings.topics.prefix}-deliver-{receiver}"
+
+
+def _membership(settings: Settings) -> dict[str, Any]:
+    """Return how a loop belongs to its group: as the worker's other consumers do."""
+    timeout_ms = round(settings.worker.session_timeout_s * 1000)
+    options: dict[str, Any] = {"session_timeout_ms": timeout_ms, "heartbeat_interval_ms": timeout_ms // 5}
+    if settings.worker.instance_id is not None:
+        options["group_instance_id"] = settings.worker.instance_id
+    return options
 
 
 def _always(_: object) -> bool:

@@ -68,7 +68,7 @@ class HandOver:
         self._pause_s = pause_s
         self._now = now
         self._repeater: Repeater | None = getattr(sink, "repeater", None)
-        self._book = Book(leads_here, repeats_ends=self._repeater is not None)
+        self._book = Book(leads_here)
         self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def wanted(self, record: ConsumerRecord, beyond: Beyond | None) -> Alert | None:
@@ -129,7 +129,7 @@ class HandOver:
         repeater = self._repeater
         while repeater is not None:
             await asyncio.sleep(repeater.resend_every_s)
-            sent = await repeater.resend(lambda: self._book.to_repeat(self._now()))
+            sent = await repeater.resend(self._book.to_repeat)
             metrics.RESENT.labels(self._receiver).inc(sent)
 
     async def _give_up(self, item: Waiting, why: str) -> None:

@@ -2,8 +2,8 @@
 
 An alert ends in Alertmanager when it is told so, or when nothing has been heard of it for four times the usual pause:
 if Squall is gone for good, nothing stays red for ever. The members of a cluster do not tell each other of alerts, so
-each is sent everything; an alert is taken when one of them has it, and the others get it with the next copy. An end is
-repeated too, for as long as Prometheus does.
+each is sent everything; an alert is taken when one of them has it, and the others get it with the next copy. One that
+missed an end hears of no more copies, and ends the alert by itself.
 
 What identifies an alert are its labels, which hold no numbers. The severity is an annotation, or it would be another
 alert when it rises; `severity_label` makes it a label all the same, and ends the one before.
@@ -15,7 +15,7 @@ import asyncio
 import logging
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
@@ -34,7 +34,6 @@ _log = logging.getLogger(__name__)
 
 _MISSED = 4
 """So many copies may be missing before an alert counts as over; Prometheus says the same."""
-END_REPEATED_FOR_S = 900.0
 _MOST_STORIES = 3
 _MOST_AT_ONCE = 500
 _ORDER: tuple[Severity, ...] = get_args(Severity)
@@ -144,13 +143,13 @@ class AlertmanagerChannel:
             return await self._tell([alert], {IDEMPOTENCY: idempotency_key(alert)})
 
     async def resend(self, what: Callable[[], Sequence[Alert]]) -> int:
-        """Send copies of what fires, or has just ended, and return of how many; what goes wrong is only logged.
+        """Send copies of what fires, and return of how many alerts; what goes wrong is only logged.
 
         Args:
             what: asked when it is the turn of the copies, so that nothing that has ended since is among them.
         """
         async with self._one_at_a_time:
-            alerts = list(what())
+            alerts = _newest_of_each(what())
             for first in range(0, len(alerts), _MOST_AT_ONCE):
                 try:
                     await self._tell(alerts[first : first + _MOST_AT_ONCE], {})
@@ -194,6 +193,16 @@ class AlertmanagerChannel:
         if later:
             raise TryAgain(later[0].why, min(problem.after_s for problem in later))
         raise problems[0]
+
+
+def _newest_of_each(alerts: Iterable[Alert]) -> list[Alert]:
+    """Return one alert for a set of labels: for Alertmanager that is one alert, and the newest says how it stands."""
+    newest: dict[frozenset[tuple[str, str]], Alert] = {}
+    for alert in alerts:
+        labels = frozenset(alert.labels.items() | {("rule", alert.rule)})
+        if labels not in newest or newest[labels].at <= alert.at:
+            newest[labels] = alert
+    return list(newest.values())
 
 
 def basic_login(username: str, password: str) -> str:

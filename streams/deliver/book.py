@@ -13,8 +13,7 @@ from streams.deliver.sinks import DELIVERED_STATES
 from streams.records import Alert
 
 END_KEPT_S = 900.0
-"""An end is remembered for so long, and repeated where what fires is; Prometheus does the same, for an Alertmanager
-that was away."""
+"""An end is remembered for so long, so that a copy of what came before it brings nothing back."""
 
 
 @dataclass(slots=True)
@@ -34,13 +33,11 @@ class Book:
 
     Args:
         leads_here: whether the routes lead an alert to this receiver.
-        repeats_ends: what has just ended is sent again, too.
         most: alerts that are kept; of more, the ones begun first are forgotten.
     """
 
-    def __init__(self, leads_here: Callable[[Alert], bool], *, repeats_ends: bool = False, most: int = 10_000) -> None:
+    def __init__(self, leads_here: Callable[[Alert], bool], *, most: int = 10_000) -> None:
         self._leads_here = leads_here
-        self._repeats_ends = repeats_ends
         self._most = most
         self._pages: dict[tuple[int, str], _Page] = {}
 
@@ -86,7 +83,7 @@ class Book:
         if alert.state == "firing":
             page.told = alert
         else:
-            page.told = alert if self._repeats_ends else None
+            page.told = None
             page.ended_s = now_s
             self._forget_old(now_s)
 
@@ -101,13 +98,11 @@ class Book:
         if self.expect(partition, alert):
             self.told(partition, alert, written_s)
 
-    def to_repeat(self, now_s: float) -> list[Alert]:
-        """Return what is sent again: what fires, and what has just ended.
+    def to_repeat(self) -> list[Alert]:
+        """Return what fires, which is sent again.
 
-        Args:
-            now_s: Unix time; older ends are forgotten.
+        An end is not: a new alert on the same labels may fire by then, and would be ended by it.
         """
-        self._forget_old(now_s)
         return [page.told for page in self._pages.values() if page.told is not None]
 
     def clear(self) -> None:

@@ -87,47 +87,49 @@ def test_nobody_is_called_for_pending_and_inactive() -> None:
 
 
 def test_what_fires_is_repeated_until_its_end_is_about_to_be_told() -> None:
-    book = Book(lambda alert: True, repeats_ends=True)
+    book = Book(lambda alert: True)
     firing, rise, end = step(0), step(1, severity="critical"), step(2, "resolved", severity="critical")
     book.expect(0, firing)
-    assert book.to_repeat(0.0) == []  # it has not been told yet
+    assert book.to_repeat() == []  # it has not been told yet
     book.told(0, firing, 0.0)
-    assert book.to_repeat(1.0) == [firing]
+    assert book.to_repeat() == [firing]
     book.expect(0, rise)
     book.begin(0, rise)
-    assert book.to_repeat(2.0) == [firing]
+    assert book.to_repeat() == [firing]
     book.told(0, rise, 2.0)
-    assert book.to_repeat(3.0) == [rise]
+    assert book.to_repeat() == [rise]
     book.expect(0, end)
     book.begin(0, end)
-    assert book.to_repeat(4.0) == []
+    assert book.to_repeat() == []
     book.told(0, end, 5.0)
-    assert book.to_repeat(6.0) == [end]
-    assert book.to_repeat(5.0 + END_KEPT_S) == []
-    assert len(book) == 0
+    assert book.to_repeat() == []
+    book.read_back(0, step(0, "resolved", id_="later"), 5.0 + END_KEPT_S)
+    book.read_back(0, step(0, id_="another"), 5.0 + END_KEPT_S)
+    book.read_back(0, step(1, "resolved", id_="another"), 5.0 + END_KEPT_S)
+    assert len(book) == 1, "ends are forgotten after a while"
 
 
 def test_a_copy_of_an_older_transition_does_not_bring_an_alert_back() -> None:
     book = Book(lambda alert: True)
     for alert in (step(0), step(1, "resolved"), step(0)):
         book.read_back(0, alert, 10.0)
-    assert book.to_repeat(11.0) == []
+    assert book.to_repeat() == []
 
 
 def test_partitions_that_go_elsewhere_take_their_alerts_along() -> None:
     book = Book(lambda alert: True)
     book.read_back(0, step(0), 0.0)
     book.read_back(1, step(0, id_="b"), 0.0)
-    assert len(book.to_repeat(0.0)) == 2
+    assert len(book.to_repeat()) == 2
     book.clear()
-    assert book.to_repeat(0.0) == []
+    assert book.to_repeat() == []
 
 
 def test_what_is_kept_is_bounded() -> None:
     book = Book(lambda alert: True, most=3)
     for number in range(10):
         book.read_back(0, step(0, id_=f"a{number}"), 0.0)
-    assert [alert.id for alert in book.to_repeat(0.0)] == ["a7", "a8", "a9"]
+    assert [alert.id for alert in book.to_repeat()] == ["a7", "a8", "a9"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=30))
@@ -152,5 +154,5 @@ def test_what_was_read_back_is_what_was_told(steps: list[tuple[str, bool]]) -> N
         lived.told(0, alert, 0.0)
     for alert in written:
         reread.read_back(0, alert, 0.0)
-    assert lived.to_repeat(0.0) == reread.to_repeat(0.0)
-    assert {alert.id for alert in lived.to_repeat(0.0)} == set(open_now.values())
+    assert lived.to_repeat() == reread.to_repeat()
+    assert {alert.id for alert in lived.to_repeat()} == set(open_now.values())

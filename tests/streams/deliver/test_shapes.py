@@ -270,6 +270,9 @@ async def test_copies_are_sent_together_and_a_failure_is_only_logged(
     assert await channel.resend(lambda: alerts) == 3
     assert [one["labels"]["entity"] for one in receiver.requests[0].json] == ["CO0", "CO1", "CO2"]
     assert await channel.resend(list) == 0
+    older = sample_alert(id="b", labels={"entity": "CO0"}, at=AT - timedelta(hours=1), transition=5)
+    assert await channel.resend(lambda: [alerts[0], older]) == 1, "the same labels are one alert there"
+    assert receiver.requests[-1].json[0]["annotations"]["alert_id"] == "a0"
     receiver.answers = [web.Response(status=500)]
     assert await channel.resend(lambda: alerts) == 0
     await channel.aclose()
