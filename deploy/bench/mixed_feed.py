@@ -38,11 +38,13 @@ _STRIDE = 7_919
 class Row:
     """One record to publish."""
 
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     number: int
-    """Of the message; that of the first one for a repeat."""
-    fate: Fate
+    """Of the message; that of the first one for a repeat. It decides the partition."""
+    fate: Fate | None = None
+    """None where nobody knows."""
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from deploy.bench.mixed_feed import Row
 from streams.app.security import aiokafka_options
@@ -15,7 +16,7 @@ from streams.config import Settings
 MakeRow = Callable[[int], Row]
 """Makes the message of a number; called when it is due."""
 
-_MOST_AT_ONCE = 5_000
+_MOST_AT_ONCE = 1_000
 """Messages that are sent together where the publisher has fallen behind."""
 
 
@@ -55,7 +56,7 @@ class Offered:
 
 
 def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0, lump_s: float = 0.05) -> Offered:
-    """Publish for a while, and return when Kafka has it all.
+    """Publish messages for a while, and return when Kafka has them all.
 
     A message goes to the partition of its number, so that a repeat follows the one that it repeats.
 
@@ -70,6 +71,11 @@ def offer(settings: Settings, make: MakeRow, stretch: Stretch, *, first: int = 0
         DeliveryError: Kafka does not take them.
     """
     return asyncio.run(_offer(settings, make, stretch, first, lump_s))
+
+
+def publish_rows(settings: Settings, topic: str, partitions: int, rows: Iterable[Row]) -> None:
+    """Publish rows to a topic as fast as it goes, and return when Kafka has them all. Raises DeliveryError."""
+    asyncio.run(_publish(settings, topic, partitions, rows))
 
 
 async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int, lump_s: float) -> Offered:
@@ -88,12 +94,22 @@ async def _offer(settings: Settings, make: MakeRow, stretch: Stretch, first: int
             late_s = max(late_s, elapsed_s - (number - first) / stretch.per_s)
             rows = [make(at) for at in range(number, due)]
             number = due
-            await sender.send(
-                [
-                    Outgoing(topics.messages, row.value, row.key, partition=row.number % topics.message_partitions)
-                    for row in rows
-                ]
-            )
+            await sender.send([_outgoing(row, topics.messages, topics.message_partitions) for row in rows])
         return Offered(first, last, began_ms, time.time_ns() // 1_000_000, late_s)
     finally:
         await sender.stop()
+
+
+async def _publish(settings: Settings, topic: str, partitions: int, rows: Iterable[Row]) -> None:
+    sender = Sender(aiokafka_options(settings.kafka))
+    await sender.start()
+    try:
+        left = iter(rows)
+        while some := list(islice(left, _MOST_AT_ONCE)):
+            await sender.send([_outgoing(row, topic, partitions) for row in some])
+    finally:
+        await sender.stop()
+
+
+def _outgoing(row: Row, topic: str, partitions: int) -> Outgoing:
+    return Outgoing(topic, row.value, row.key, partition=row.number % partitions, headers=row.headers)

@@ -48,12 +48,23 @@ def cluster(settings: Settings, note: Note) -> Iterator[Settings]:
     if not settings.uses_local_broker:
         yield settings
         return
+    with own_broker(settings, note) as (current, _):
+        yield current
+
+
+@contextmanager
+def own_broker(settings: Settings, note: Note) -> Iterator[tuple[Settings, LocalBroker]]:
+    """Yield settings for a broker of one's own, and the broker, which is gone afterwards with its data.
+
+    Raises:
+        BrokerError: the broker cannot be started.
+    """
     with tempfile.TemporaryDirectory(prefix="squall-bench-") as folder:
         broker = LocalBroker(Path(folder), free_port(), note=note)
         broker.start()
         try:
             kafka = settings.kafka.model_copy(update={"bootstrap_servers": (broker.bootstrap,)})
-            yield settings.model_copy(update={"kafka": kafka})
+            yield settings.model_copy(update={"kafka": kafka}), broker
         finally:
             broker.stop()
 
@@ -196,6 +207,14 @@ class WorkerProcess:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    def is_ready(self) -> bool:
+        """Whether it says that it is ready."""
+        return self._get("/readyz") is not None
+
+    def read_log(self) -> str:
+        """Return what it has written to its log so far."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def kill(self) -> None:
         """End it at once (SIGKILL), as a crash or a lost machine would."""
         self._process.kill()
@@ -203,7 +222,7 @@ class WorkerProcess:
 
     def wait_ready(self) -> None:
         """Wait until it is ready. Raises SquallError if it ends, or takes too long."""
-        self.wait(lambda: self._get("/readyz") is not None, "the worker is not ready", _READY_S)
+        self.wait(self.is_ready, "the worker is not ready", _READY_S)
 
     def wait(self, condition: Callable[[], bool], what: str, limit_s: float) -> None:
         """Wait for a condition.

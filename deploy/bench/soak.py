@@ -3,11 +3,14 @@
 Companies, authors and stories come and go, companies surge, messages come twice or are no JSON. Event time runs
 `speed` times as fast as the clock, so that bins, stories, remembered ids and the day's memory of a company have had
 their time many times over within the run: what is kept for longer than it is needed shows as memory that grows. What
-grows by design up to a bound (remembered texts) gets a small bound, which is reached while it warms up.
+grows by design up to a bound (remembered texts) gets a small bound, which is reached while it warms up. So is the memory
+that full batches take, which the allocators then keep: the run begins with a backlog, or else a stall of the machine in
+its midst would bring the first full batches, and look like a leak.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,15 +19,15 @@ from deploy.bench.accounts import Accounts, account
 from deploy.bench.feed import everyday_companies, surging_companies
 from deploy.bench.figures import Figure
 from deploy.bench.mixed_feed import Habits, MixedFeed
-from deploy.bench.offer import Stretch, offer
-from deploy.bench.rig import SQUALL, Note, cluster, rig
+from deploy.bench.offer import Stretch, offer, publish_rows
+from deploy.bench.rig import SQUALL, Note, WorkerProcess, cluster, rig
 from deploy.bench.sampling import Sample, Sampler, slope_per_h
 from streams.config import Settings
 
 _ROTATING = 400
 """Companies that come and go, beside the sixty of every day; one in four of all is spoken of at a time."""
 _REMEMBERED = 5_000
-_DRAINED_S = 120.0
+_SLOWEST_PER_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Plan:
         warm_up: share of the time in which memory may grow.
         most_mib_per_h: slope after it that is still called flat.
         sample_s: time between two looks.
+        backlog: messages that wait at the beginning.
     """
 
     minutes: float = 30.0
@@ -46,6 +50,7 @@ class Plan:
     warm_up: float = 1 / 3
     most_mib_per_h: float = 30.0
     sample_s: float = 30.0
+    backlog: int = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,11 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
     feed = MixedFeed(companies, run="soak", habits=habits)
     seconds = plan.minutes * 60
     event_s = seconds * plan.speed
-    start = datetime.now(UTC) - timedelta(seconds=event_s + 3600)
+    start = datetime.now(UTC) - timedelta(seconds=event_s + plan.backlog / plan.rate_per_s * plan.speed + 3600)
+
+    def event_time(number: int) -> datetime:
+        return start + timedelta(seconds=number / plan.rate_per_s * plan.speed)
+
     days = event_s / 86_400
     note(f"{plan.rate_per_s:g} messages/s for {plan.minutes:g} min, in which {days:.1f} days of event time pass")
     with (
@@ -118,7 +127,11 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
         topic = one.settings.topics.messages
         with one.worker("all") as process:
             process.wait_ready()
-            began_s = datetime.now(UTC).timestamp()
+            note(f"A backlog of {plan.backlog:,} messages first")
+            rows = (feed.row(number, event_time(number)) for number in range(plan.backlog))
+            publish_rows(one.settings, topic, one.settings.topics.message_partitions, rows)
+            _wait_until_read(process, plan.backlog)
+            began_s = time.time()
 
             def told(sample: Sample) -> None:
                 note(line(sample, topic, sample.at_s - began_s))
@@ -126,15 +139,12 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
             with Sampler(process, every_s=plan.sample_s, told=told) as sampler:
                 done = offer(
                     one.settings,
-                    lambda number: feed.row(number, start + timedelta(seconds=number / plan.rate_per_s * plan.speed)),
+                    lambda number: feed.row(number, event_time(number)),
                     Stretch(plan.rate_per_s, seconds),
+                    first=plan.backlog,
                     lump_s=0.2,
                 )
-            process.wait(
-                lambda: process.metrics().get("squall_messages_total", 0) >= done.last,
-                "not all messages were read",
-                _DRAINED_S + seconds,
-            )
+            _wait_until_read(process, done.last)
             after = process.metrics()
         return SoakRun(
             plan=plan,
@@ -143,6 +153,14 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
             alerts=round(after.get("squall_alerts_total", 0)),
             accounts=account(one.settings, feed, done.last, after),
         )
+
+
+def _wait_until_read(process: WorkerProcess, count: int) -> None:
+    process.wait(
+        lambda: process.metrics().get("squall_messages_total", 0) >= count,
+        "not all messages were read",
+        120 + count / _SLOWEST_PER_S,
+    )
 
 
 def line(sample: Sample, topic: str, at_s: float) -> str:

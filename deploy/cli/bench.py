@@ -27,6 +27,7 @@ app.command()(bench_scrape.scrape)
 app.command()(bench_load.load)
 app.command()(bench_load.soak)
 app.command()(bench_load.fuzz)
+app.command()(bench_load.recovery)
 
 
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures here, as JSON.")]

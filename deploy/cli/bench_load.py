@@ -62,6 +62,53 @@ def soak(
         raise typer.Exit(1)
 
 
+def fuzz(
+    messages: Annotated[int, typer.Option(min=1, help="Spoilt messages.")] = 100_000,
+    others: Annotated[int, typer.Option(min=1, help="Spoilt records on each of the other four topics.")] = 1_000,
+    seed: Annotated[int, typer.Option(help="Of all of it.")] = 7,
+    json: Json = None,
+) -> None:
+    """Send spoilt records to a real worker: it must not end, and each must be accounted for, from the topics.
+
+    Ends with status 1 if one is not. About 4 minutes.
+    """
+    from deploy.bench.fuzz import Plan, fuzz_figures, run
+    from deploy.cli.bench import show
+
+    found = run(settings(), Plan(messages=messages, others=others, seed=seed), note=_note())
+    show("Fuzz", fuzz_figures(found), json)
+    if not found.is_exact:
+        err().print(f"not all are accounted for; the first that are not: {found.unexplained[:5]}", style="red")
+        raise typer.Exit(1)
+
+
+def recovery(
+    repeats: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
+    backlog: Annotated[int, typer.Option(min=400, help="Messages that a killed worker has before it.")] = 6_000,
+    companies: Annotated[
+        list[int] | None, typer.Option(min=8, help="Companies whose state is deleted. Default: 500 and 5,000.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, help="Days of history that they have.")] = 5,
+    mentions: Annotated[int, typer.Option(min=1, help="Mentions of each of them in a day.")] = 12,
+    json: Json = None,
+) -> None:
+    """Kill a worker, restart the broker, delete the monitor's state: how long until all is as before, and is all there.
+
+    A broker of its own is started and taken away. About 15 minutes.
+    """
+    from deploy.bench.recovery import Plan, run
+    from deploy.cli.bench import show
+
+    plan = Plan(
+        repeats=repeats,
+        backlog=backlog,
+        companies=tuple(companies or (500, 5_000)),
+        days=days,
+        mentions_per_day=mentions,
+    )
+    show("Recovery", run(settings(), plan, note=_note()), json)
+
+
 def _note() -> Note:
     console = err()
     return lambda line: console.print(line, style="dim", soft_wrap=True, markup=False)
