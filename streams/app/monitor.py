@@ -121,7 +121,11 @@ class MonitorService:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._show, partitions)
 
     def _show(self, partitions: Mapping[int, Watched]) -> None:
-        SHOWN.show(look(partitions, self._rules, self._companies))
+        try:
+            SHOWN.show(look(partitions, self._rules, self._companies))
+        except Exception:  # whoever looks on must not end what is looked at
+            SHOWN.show({})
+            log.exception("companies, sectors and open alerts cannot be shown on /metrics; alerts go on")
 
     async def stop(self) -> None:
         """Let go of threads and tasks."""

@@ -29,7 +29,9 @@ from streams.app.company_series import (
     choose_companies,
     load_companies,
 )
-from streams.app.monitor_figures import FAMILIES, MonitorCollector, Samples, Watched, look
+from streams.app.monitor import MonitorService
+from streams.app.monitor_figures import FAMILIES, SHOWN, MonitorCollector, Samples, Watched, look
+from streams.app.sender import Sender
 from streams.assembly import entity_table
 from streams.config import Settings
 from streams.errors import InputError
@@ -306,3 +308,21 @@ def test_later_news_pushes_the_old_out_even_where_nothing_more_is_heard() -> Non
     assert found["squall_company_votes"] == [(("AURL",), 0)]
     assert found["squall_company_negative_share"] == []
     assert found["squall_company_usual_share"] != []
+
+
+async def test_a_look_that_fails_shows_nothing_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no figures today")
+
+    fatal: list[BaseException] = []
+    settings = Settings.model_validate({"worker": {"data_dir": tmp_path}})
+    service = MonitorService(settings, eager_rules(), Sender({}), fatal.append, names={}, companies=COMPANIES)
+    monkeypatch.setattr("streams.app.monitor.look", fail)
+    with caplog.at_level(logging.ERROR):
+        await service._look()
+    await service.stop()
+    assert not fatal
+    assert "cannot be shown on /metrics; alerts go on" in caplog.text
+    assert all(not metric.samples for metric in SHOWN.collect())
