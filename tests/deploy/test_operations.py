@@ -19,7 +19,14 @@ ROOT = Path(__file__).parents[2]
 DOC = ROOT / "deploy" / "docs" / "OPERATIONS.md"
 TEXT = DOC.read_text()
 SECTIONS = {key.partition(".")[0] for key, *_ in keys()}
-OF_THE_CHART = ("monitor.sessionTimeoutSeconds", "monitor.keda", "scorer.keda", "retrain.schedule", "retrain.timeZone")
+OF_THE_CHART = (
+    "monitor.sessionTimeoutSeconds",
+    "monitor.keda",
+    "scorer.keda",
+    "retrain.enabled",
+    "retrain.schedule",
+    "retrain.timeZone",
+)
 
 
 def commands() -> Iterator[list[str]]:

@@ -254,6 +254,13 @@ def test_prometheus_finds_the_workers_under_a_job_that_the_rules_look_for(render
         assert [port["name"] for port in service["spec"]["ports"]] == [monitor["spec"]["endpoints"][0]["port"]]
 
 
+@pytest.mark.parametrize(("name", "job"), [("squall2", "squall2"), ("risk-desk", "squall-risk-desk")])
+def test_two_releases_are_two_jobs_for_prometheus(render: Render, name: str, job: str) -> None:
+    found = render("everything", fullnameOverride=f'"{name}"')
+    label = found.one("ServiceMonitor")["spec"]["jobLabel"]
+    assert {one["metadata"]["labels"][label] for one in found.of("Service")} == {job}
+
+
 def test_services_budgets_and_spreads_select_the_pods_that_are_there(rendered: Rendered) -> None:
     pods = [
         one["spec"]["template"]["metadata"]["labels"] for one in rendered.of("Deployment") + rendered.of("StatefulSet")

@@ -19,6 +19,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 
+{{/* The job under which Prometheus keeps this release: rules and dashboards tell installations apart by it. */}}
+{{- define "squall.job" -}}
+{{- $name := include "squall.fullname" . -}}
+{{- ternary $name (printf "squall-%s" $name) (hasPrefix "squall" $name) -}}
+{{- end -}}
+
 {{- define "squall.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "squall.fullname" .) .Values.serviceAccount.name -}}
