@@ -215,7 +215,7 @@ def _describe(admin: KafkaAdminClient, topics: tuple[Topic, ...] | list[Topic]) 
         if error is UnknownTopicOrPartitionError:
             continue
         if error is TopicAuthorizationFailedError:
-            msg = f"topic {entry['name']}: this user may not look at it; grant DESCRIBE and DESCRIBE_CONFIGS"
+            msg = f"topic {entry['name']}: this user may not look at it; squall topics acls says what each role needs"
             raise TopicError(msg)
         found[entry["name"]] = entry
     return found

@@ -9,11 +9,12 @@ from typing import Annotated
 import msgspec
 from kafka.errors import KafkaError
 
+from streams.acls import AclRole
 from streams.config import Settings
 from streams.errors import BrokerError, InputError
 from streams.ingest.producer import DELIVERY_TIMEOUT_S, kafka_producer
-from streams.login import require_login
 from streams.records import Verdict, VerdictKind, encode
+from streams.rights import require_rights
 
 MOST_VERDICTS = 1_000
 OF_ALERTS: frozenset[VerdictKind] = frozenset({"true_alarm", "false_alarm"})
@@ -117,9 +118,10 @@ def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:
 
     Raises:
         BrokerError: Kafka cannot be reached, or did not take one; sending all of them again is safe.
+        TopicError: this user may not write them.
     """
     topic = settings.topics.labels
-    require_login(settings.kafka, timeout_s=5.0)
+    require_rights(settings, [AclRole.VERDICTS])
     producer = kafka_producer({**settings.kafka.client_options(), "client_id": "squall-verdict"})
     try:
         deliveries = [producer.send(topic, encode(verdict), key_of(verdict)) for verdict in verdicts]

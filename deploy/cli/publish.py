@@ -13,13 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from deploy.cli.frame import err, out, settings
+from streams.acls import AclRole
 from streams.errors import InputError
 from streams.ingest.decode import Limits
 from streams.ingest.publish import Publisher, PublishReport, check
 from streams.ingest.readers import estimated_rows, read_rows
 from streams.ingest.rows import NEEDED, check_columns, message_from_row
-from streams.login import require_login
 from streams.records import Message
+from streams.rights import require_rights
 
 SHOWN_ERRORS = 20
 """Bad rows told one by one; a file of the wrong shape has millions."""
@@ -84,7 +85,7 @@ def publish(
         if dry_run:
             report = check(items, on_progress=on_progress, on_bad=errors)
         else:
-            require_login(current.kafka, timeout_s=5.0)
+            require_rights(current, [AclRole.PUBLISHER])
             options = current.kafka.client_options()
             with Publisher(options, topic=current.topics.messages) as publisher:
                 report = publisher.publish(items, speed=speed, on_progress=on_progress, on_bad=errors)

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from streams import compiled
+from streams.acls import AclRole
 from streams.app import logs, metrics, on_scrape
 from streams.app.apps import log
 from streams.app.company_series import load_companies
@@ -41,6 +42,7 @@ from streams.config import Settings
 from streams.deliver import AlertSink, sinks
 from streams.errors import BrokerError, ConfigError
 from streams.records import Control, ModelInUse, RulesInUse
+from streams.rights import require_rights
 from streams.scoring import ScoringStage
 from streams.scoring.build import make_linker, make_stage, with_other_languages
 from streams.topics import require_topics
@@ -93,6 +95,7 @@ class Worker:
         self._handle_signals()
         async with AsyncExitStack() as stack:
             await asyncio.to_thread(require_topics, self._settings)
+            await asyncio.to_thread(require_rights, self._settings, self._acl_roles())
             await self._start_health(stack)
             # What lies on disk comes before connections: a wrong path is told at once, and leaves nothing open.
             configured = rules_in_force(self._settings)
@@ -143,6 +146,12 @@ class Worker:
             await self._stopping.wait()
             await self._stop_apps(apps, starts)
         log.info("stopped")
+
+    def _acl_roles(self) -> list[AclRole]:
+        """Whose rights on Kafka this process needs."""
+        worker = self._settings.worker
+        takes_verdicts = worker.api_token is not None or worker.api_tokens_file is not None
+        return [AclRole(self._role), *([AclRole.VERDICTS] if takes_verdicts else [])]
 
     async def _start_health(self, stack: AsyncExitStack) -> None:
         worker = self._settings.worker
