@@ -166,11 +166,20 @@ def _labels() -> list[Panel]:
         ),
         lines(
             "Verdicts by day",
-            "What became of the desk's verdicts: the model had said so (agreed) or not (differed); unknown ones speak "
-            "of a message that this worker did not score. Many that differ: read them, then train.",
+            "Verdicts on what a scorer had answered: it had said so (agreed) or not (differed); apart: they say "
+            "nothing of the sentiment. Many that differ: read them, then train.",
             Query(
-                or_word(f"sum by (outcome) (increase(squall_labels_total{{{INSTANCE}}}[1d]))", "outcome", "none yet"),
+                or_word(
+                    f'sum by (outcome) (increase(squall_labels_total{{{INSTANCE}, outcome=~"agreed|differed"}}[1d]))',
+                    "outcome",
+                    "none yet",
+                ),
                 "{{outcome}}",
+            ),
+            # Every scorer reads all verdicts, so of these the sum would count each several times.
+            Query(
+                or_zero(f'max(sum by (instance) (increase(squall_labels_total{{{INSTANCE}, outcome="apart"}}[1d])))'),
+                "apart",
             ),
             width=8,
             stacked=True,

@@ -18,7 +18,7 @@ INCIDENT = "MSFT"
 QUIET = ("AAPL", "JPM", "XOM", "WMT")
 WATCHED = (INCIDENT, *QUIET)
 SOURCES = ("wire", "blog", "forum")
-_KINDS: tuple[VerdictKind, ...] = ("negative", "neutral", "positive")
+_KINDS: tuple[VerdictKind, ...] = ("negative", "neutral", "positive", "wrong_entity")
 
 
 class Feed:
@@ -94,7 +94,7 @@ class Feed:
         names = [mention.message_id for mention in mentions if isinstance(mention, Mention)][-most:]
         for number, name in enumerate(names):
             said = Verdict(
-                message_id=name, alert_id=None, verdict=_KINDS[number % 3], by="desk", learned_at=datetime.now(UTC)
+                message_id=name, alert_id=None, verdict=_KINDS[number % 4], by="desk", learned_at=datetime.now(UTC)
             )
             self._producer.send(self._settings.topics.labels, key=name.encode(), value=encode(said))
         self._producer.flush()

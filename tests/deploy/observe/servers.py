@@ -110,6 +110,7 @@ class Prometheus(Server):
             program("prometheus"),
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'data'}",
+            "--rules.alert.resend-delay=1s",  # an Alertmanager that was found after the first firing hears of it
             f"--web.listen-address=127.0.0.1:{self.port}",
         )
         return self
