@@ -89,6 +89,19 @@ def test_certificates_are_files_that_the_settings_name(render: Render) -> None:
         assert volume["secret"] == {"secretName": "kafka-tls", "defaultMode": 0o440}
 
 
+def test_where_workers_serve_tls_probes_and_prometheus_speak_it(render: Render) -> None:
+    for values, scheme in (("secured", "HTTPS"), ("defaults", "HTTP")):
+        found = render(values)
+        for kind in ("Deployment", "StatefulSet"):
+            (container,) = found.one(kind)["spec"]["template"]["spec"]["containers"]
+            for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+                assert container[probe]["httpGet"]["scheme"] == scheme, kind
+            given = {entry["name"]: entry.get("value") for entry in container["env"]}
+            mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
+            assert ("SQUALL_WORKER__TLS_CERT_FILE" in given) == ("/etc/squall-tls" in mounted) == (scheme == "HTTPS")
+    assert render("secured").one("ServiceMonitor")["spec"]["endpoints"][0]["scheme"] == "https"
+
+
 def test_the_keys_of_receivers_are_seen_by_monitors_alone(render: Render) -> None:
     seeing = [name for name, pod in render("secured").pods() if any(v["name"] == "delivery" for v in pod["volumes"])]
     assert seeing == ["StatefulSet squall-monitor"]

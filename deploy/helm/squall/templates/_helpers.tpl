@@ -103,6 +103,27 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{/* TLS of what a worker serves: its variables, its mount and its volume. */}}
+{{- define "squall.tlsEnv" -}}
+{{- if .Values.workerTls.existingSecret }}
+- {name: SQUALL_WORKER__TLS_CERT_FILE, value: /etc/squall-tls/tls.crt}
+- {name: SQUALL_WORKER__TLS_KEY_FILE, value: /etc/squall-tls/tls.key}
+{{- end }}
+{{- end -}}
+
+{{- define "squall.tlsMount" -}}
+{{- if .Values.workerTls.existingSecret }}
+- {name: tls, mountPath: /etc/squall-tls, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "squall.tlsVolume" -}}
+{{- with .Values.workerTls.existingSecret }}
+- name: tls
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end -}}
+
 {{/* What Squall reads; call with (dict "root" $ "sasl" <the workload's own kafkaSasl>). */}}
 {{- define "squall.env" -}}
 {{- $ := .root -}}
@@ -164,17 +185,18 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{- define "squall.probes" -}}
+{{- $scheme := ternary "HTTPS" "HTTP" (not (empty .Values.workerTls.existingSecret)) -}}
 startupProbe:
-  httpGet: {path: /healthz, port: metrics}
+  httpGet: {path: /healthz, port: metrics, scheme: {{ $scheme }}}
   periodSeconds: 5
   failureThreshold: {{ max 1 (div (int .Values.startupSeconds) 5) }}
 livenessProbe:
-  httpGet: {path: /healthz, port: metrics}
+  httpGet: {path: /healthz, port: metrics, scheme: {{ $scheme }}}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /readyz, port: metrics}
+  httpGet: {path: /readyz, port: metrics, scheme: {{ $scheme }}}
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 2
