@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from deploy.cli.models_calibrate import calibrate
+from deploy.cli.models_compress import compress
 from deploy.cli.models_first_tier import first_tier
 from deploy.cli.models_list import list_models, show
 from deploy.cli.models_reference import reference
@@ -32,3 +33,4 @@ app.command("rollback")(rollback)
 app.command("diff")(diff)
 app.command("fetch")(fetch)
 app.command("history")(history)
+app.command("compress")(compress)
