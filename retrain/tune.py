@@ -23,6 +23,7 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,7 +194,8 @@ def _about(settings: TrainingSettings, training_data: list[dict[str, Any]], base
     knobs = {name: value for name, value in settings.as_dict().items() if name not in searched}
     for name in ("checkpoint_steps", "runs", "combine", "folds", "domain", "pseudo", "teacher_weight"):
         del knobs[name]  # none of them plays a part in a trial
-    return {"settings": knobs, "files": [entry["sha256"] for entry in training_data], "base": base}
+    about = {"settings": knobs, "files": [entry["sha256"] for entry in training_data], "base": base}
+    return json.loads(json.dumps(about))  # type: ignore[no-any-return] # as it comes back from the study
 
 
 def _study(database: Path, settings: TrainingSettings, about: dict[str, Any]) -> Study:

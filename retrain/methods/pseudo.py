@@ -6,16 +6,17 @@ labelled ones, and none of them is ever used to evaluate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.classifier import Classifier
 from models.files import read_manifest
-from retrain.data import HEADS, Example, Task
+from retrain.data import HEADS, TASKS, Example, Task
 from retrain.settings_parts import PseudoSettings
 
 SOURCE = "pseudo-labels"
@@ -47,16 +48,14 @@ def label(texts: Sequence[str], labeller: Path, settings: PseudoSettings) -> Pse
         predictions = classifier.predict(list(texts))
     finally:
         classifier.close()
-    words = {
+    words: dict[Task, NDArray[np.float64]] = {
         "sentiment": np.asarray([(row.negative, row.neutral, row.positive) for row in predictions]),
         "topic": np.asarray([row.topics for row in predictions]),
     }
-    rows: list[Example] = []
+    rows = sure_rows(texts, words, settings)
     counts: dict[str, dict[str, int]] = {}
     for task, names in HEADS.items():
-        found = _sure(texts, task, words[task], settings)
-        rows += found
-        by_class = [sum(row.label == index for row in found) for index in range(len(names))]
+        by_class = [sum(row.task == task and row.label == index for row in rows) for index in range(len(names))]
         counts[task] = {name: count for name, count in zip(names, by_class, strict=True) if count}
     facts = {
         "model": asdict(read_manifest(labeller).model),
@@ -68,7 +67,22 @@ def label(texts: Sequence[str], labeller: Path, settings: PseudoSettings) -> Pse
     return PseudoLabels(tuple(rows), facts)
 
 
-def _sure(texts: Sequence[str], task: Task, probabilities: np.ndarray, settings: PseudoSettings) -> list[Example]:
+def sure_rows(
+    texts: Sequence[str], words: Mapping[Task, NDArray[np.float64]], settings: PseudoSettings
+) -> list[Example]:
+    """Return a row for each text and task whose likeliest class is likely enough.
+
+    Args:
+        texts: unlabelled texts.
+        words: probabilities [texts, classes] by task.
+        settings: threshold and limit.
+    """
+    return [row for task in TASKS for row in _sure(texts, task, words[task], settings)]
+
+
+def _sure(
+    texts: Sequence[str], task: Task, probabilities: NDArray[np.float64], settings: PseudoSettings
+) -> list[Example]:
     """Return the rows at or above the threshold, the surest first where there is a limit; in the order of the texts."""
     best = probabilities.max(axis=1)
     chosen = [int(index) for index in np.flatnonzero(best >= settings.threshold)]
