@@ -6,15 +6,21 @@ import fnmatch
 import json
 import re
 import shlex
+import ssl
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from deploy.kafka import free_port
 from streams import __version__
 from streams.config import load_settings
+from tests.streams.security.certificates import Authority
 
 ROOT = Path(__file__).parents[3]
 DOCKER = ROOT / "deploy" / "docker"
@@ -141,26 +147,48 @@ def test_the_process_is_no_root_and_hears_sigterm() -> None:
         assert "ADD" not in order
 
 
-def test_the_health_check_asks_the_port_that_is_set() -> None:
-    check = stages()["squall"].of("HEALTHCHECK")[0]
-    command = json.loads(check.partition("CMD ")[2])
-    assert command[:2] == ["python", "-c"]
-    code = compile(command[2], "HEALTHCHECK", "exec")
-    assert "SQUALL_WORKER__PORT" in command[2]
-    assert "/healthz" in command[2]
-    assert code is not None
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def health_check(port: int, **more: str) -> int:
+    """Exit status of the image's own check."""
+    command = json.loads(stages()["squall"].of("HEALTHCHECK")[0].partition("CMD ")[2])
+    assert command[0] == "python"
+    environ = {"SQUALL_WORKER__PORT": str(port)} | more
+    return subprocess.run([sys.executable, *command[1:]], env=environ, capture_output=True, check=False).returncode
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_health_check_asks_the_port_that_is_set_and_speaks_tls_where_the_worker_does(
+    tls: bool, tmp_path: Path
+) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Healthy)
+    more = {}
+    if tls:
+        pair = Authority(tmp_path, "authority").issue("worker")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.cert, pair.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        more = {"SQUALL_WORKER__TLS_CERT_FILE": str(pair.cert)}
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        assert health_check(server.server_address[1], **more) == 0
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_the_health_check_fails_where_nobody_answers() -> None:
-    import sys
-
-    from deploy.kafka import free_port
-
-    command = json.loads(stages()["squall"].of("HEALTHCHECK")[0].partition("CMD ")[2])
-    done = subprocess.run(
-        [sys.executable, *command[1:]], env={"SQUALL_WORKER__PORT": str(free_port())}, capture_output=True, check=False
-    )
-    assert done.returncode != 0
+    assert health_check(free_port()) != 0
 
 
 def test_the_settings_of_the_image_are_known_ones() -> None:
