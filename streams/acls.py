@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Literal
 
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ACLResourcePatternType, ResourcePattern, ResourceType
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, SecurityDisabledError
 
 from streams.app.layout import group, state_changelog
 from streams.config import Settings
@@ -115,6 +115,10 @@ def apply(role: AclRole, settings: Settings, principal: str) -> int:
     with admin_client(settings.kafka) as admin:
         answer = admin.create_acls(wanted)
     failed: list[type[KafkaError]] = answer["failed"]
+    if SecurityDisabledError in failed:
+        servers = ", ".join(settings.kafka.bootstrap_servers)
+        msg = f"Kafka at {servers} has no authorizer (authorizer.class.name): everybody may do everything there already"
+        raise TopicError(msg)
     if failed:
         reasons = ", ".join(sorted({error.__name__ for error in failed}))
         msg = (
