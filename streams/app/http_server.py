@@ -175,8 +175,8 @@ def tls_context(cert: Path | None, key: Path | None) -> ssl.SSLContext | None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        # A key under a password would make OpenSSL ask on the terminal, and wait.
-        context.load_cert_chain(cert, key, password="")  # none
+        # Without a password OpenSSL would ask for one on the terminal, and wait.
+        context.load_cert_chain(cert, key, password="")
     except (OSError, ssl.SSLError) as error:
         msg = f"worker.tls_cert_file, worker.tls_key_file: cannot load {cert} and {key}: {error}"
         raise ConfigError(msg) from error
