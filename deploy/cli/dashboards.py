@@ -24,8 +24,8 @@ def write(
 ) -> None:
     """Write the dashboards as JSON, for Grafana to be provisioned with.
 
-        Needs grafana-foundation-sdk (pip install 'squall[dashboards]'). What this writes also lies in deploy/grafana/json of
-    the repository, for those who change nothing.
+    Needs grafana-foundation-sdk (pip install 'squall[dashboards]'). What this writes also lies in deploy/grafana/json
+    of the repository, for those who change nothing.
     """
     try:
         from deploy.grafana.dashboards import boards

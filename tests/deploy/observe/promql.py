@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -37,6 +38,7 @@ _GROUPED = re.compile(r"\b(?:by|on|without|ignoring|group_left|group_right)\s*\(
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
+@functools.cache
 def known() -> dict[str, set[str]]:
     """Every series that there is, with its labels."""
     found = {name: labels | _SCRAPED for name, labels in OF_PROMETHEUS.items()}
