@@ -24,7 +24,7 @@ def write(
 ) -> None:
     """Write the dashboards as JSON, for Grafana to be provisioned with.
 
-    Needs grafana-foundation-sdk (pip install 'squall[dashboards]'). What this writes also lies in deploy/grafana/json
+    Needs grafana-foundation-sdk (pip install grafana-foundation-sdk). What this writes also lies in deploy/grafana/json
     of the repository, for those who change nothing.
     """
     try:
@@ -32,7 +32,7 @@ def write(
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("grafana_foundation_sdk"):
             raise
-        msg = "squall dashboards write needs grafana-foundation-sdk: pip install 'squall[dashboards]'"
+        msg = "squall dashboards write needs grafana-foundation-sdk: pip install grafana-foundation-sdk"
         raise ConfigError(msg) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
