@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 
 from deploy.bench.figures import Figure
-from deploy.cli import bench_ablation, bench_labels, bench_load, bench_score, bench_scrape, rules_bench
+from deploy.cli import bench_ablation, bench_labels, bench_load, bench_retrain, bench_score, bench_scrape, rules_bench
 from deploy.cli.frame import err, out, settings
 from deploy.cli.return_periods import return_periods
 from streams.errors import InputError
@@ -24,6 +24,7 @@ app.command()(bench_score.delay)
 app.command()(bench_ablation.ablation)
 app.command("alerts")(rules_bench.bench)
 app.command("label-queue")(bench_labels.label_queue)
+app.command("new-domain")(bench_retrain.new_domain)
 app.command()(bench_scrape.scrape)
 app.command()(bench_load.load)
 app.command()(bench_load.soak)
