@@ -70,6 +70,7 @@ def write_base(folder: Path, *, mask: bool = False) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
+    folder.mkdir(exist_ok=True)
     words = {word for text, _ in (*invented_sentiment(), *invented_topic()) for word in text.split()}
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *sorted(words), *(["[MASK]"] if mask else [])]
     special: dict[str, str] = {"unk_token": "[UNK]", "pad_token": "[PAD]"}

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from deploy.cli import main
-from deploy.cli.train import _public_name
+from deploy.cli.train import _public_name, _settings
+from retrain.settings import TrainingSettings
+from tests.retrain.conftest import invented_sentiment, invented_topic, write_base, write_csv
 
 
 def squall(*arguments: str | Path) -> int:
@@ -29,6 +32,52 @@ def test_a_wrong_knob_is_told_by_its_name(tmp_path: Path, capsys: pytest.Capture
     files = ("--sentiment", tmp_path / "s.csv", "--topic", tmp_path / "t.csv")
     assert squall("train", *files, "--base", "b", "--out", tmp_path / "out", "--epochs", "0") == 2
     assert "epochs must be at least 1" in capsys.readouterr().err
+
+
+def settings_of(file: Path | None, **given: object) -> tuple[TrainingSettings, bool]:
+    return _settings(file, given)
+
+
+def test_what_stands_on_the_command_line_wins_over_the_file_also_within_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "knobs.yaml"
+    path.write_text("epochs: 7\npatience: 2\nlora: {rank: 4, alpha: 8}\n")
+    found, names_bf16 = settings_of(path, epochs=3, patience=None, lora={"rank": 16}, augment={"share": None})
+    assert (found.epochs, found.patience, found.lora.rank, found.lora.alpha) == (3, 2, 16, 8.0)
+    assert not names_bf16
+    path.write_text("bf16: false\n")
+    assert settings_of(path)[1], "a file that names it is not overruled by the device"
+    assert settings_of(None, bf16=True)[1]
+    assert settings_of(None) == (TrainingSettings(), False)
+
+
+def test_an_unknown_knob_of_a_file_is_told_with_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "knobs.yaml"
+    path.write_text("epoch: 7\n")
+    files = ("--sentiment", tmp_path / "s.csv", "--topic", tmp_path / "t.csv", "--settings", path)
+    assert squall("train", *files, "--base", "b", "--out", tmp_path / "out") == 2
+    assert "unknown knob 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err
+
+
+def test_a_search_then_a_training_with_the_best_and_the_baseline_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_base(tmp_path / "base")
+    sentiment = write_csv(tmp_path / "s.csv", invented_sentiment())
+    topic = write_csv(tmp_path / "t.csv", invented_topic())
+    out = tmp_path / "model"
+    code = squall(
+        "train", "--sentiment", sentiment, "--topic", topic, "--base", base, "--out", out, "--tune", "2",
+        "--epochs", "1", "--threads", "1", "--dev-share", "0.2", "--device", "cpu", "--no-bf16", "--folds", "2",
+    )  # fmt: skip
+    told = capsys.readouterr()
+    assert code == 0, told.err
+    assert "TF-IDF and LR: " in told.err and "2 folds: accuracy" in told.err
+    assert "the best of 2 trials scored" in told.err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["settings"]["epochs"] == 1
+    assert f"learning_rate {metrics['settings']['learning_rate']:g}" in told.err
+    assert "Settings were chosen by 2 trials" in (out / "MODEL_CARD.md").read_text()
+    assert len((tmp_path / "model.trials.csv").read_text().splitlines()) == 3
 
 
 def test_a_card_names_a_hub_id_but_no_path_of_this_machine(tmp_path: Path) -> None:
