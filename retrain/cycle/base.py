@@ -18,10 +18,17 @@ def write_base(model: Path, folder: Path) -> Path:
         ModelFilesError: the folder is no model.
     """
     from transformers import PreTrainedTokenizerFast
+    from transformers.utils import logging
 
     read_manifest(model)
     encoder: Any = load_network(model).encoder
-    encoder.save_pretrained(folder, safe_serialization=True)
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # of a second's work
+    try:
+        encoder.save_pretrained(folder, safe_serialization=True)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
     tokenizer: Any = PreTrainedTokenizerFast
     tokenizer(tokenizer_file=str(model / TOKENIZER)).save_pretrained(folder)
     return folder

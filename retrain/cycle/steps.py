@@ -17,6 +17,7 @@ from retrain.card import CardFacts
 from retrain.cycle.base import write_base
 from retrain.cycle.due import is_due, labels_seen
 from retrain.cycle.lock import alone
+from retrain.cycle.reference import write_challengers_reference
 from retrain.data import TASKS, Task
 from retrain.datasets.assign import Side
 from retrain.datasets.inherit import sides_of
@@ -141,6 +142,8 @@ def _through(run: Run, work: Path) -> Ended:
         device=run.device,
         progress=run.say,
     )
+    texts = [row.text for row in snapshot.of("train", "sentiment")]
+    run.say(write_challengers_reference(challenger, run.stretch, texts, at=now, device=run.device))
     return _conclude(run, challenger, snapshot, verdict, labels=len(decided), fair=fair)
 
 
