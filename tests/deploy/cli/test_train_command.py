@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import itertools
 import json
+import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from deploy.cli import main
+from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.train import _public_name, _settings
+from retrain.job import Watchers
 from retrain.settings import TrainingSettings
 from tests.retrain.conftest import invented_sentiment, invented_topic, write_base, write_csv
 
@@ -78,6 +84,16 @@ def test_a_search_then_a_training_with_the_best_and_the_baseline_beside_it(
     assert f"learning_rate {metrics['settings']['learning_rate']:g}" in told.err
     assert "Settings were chosen by 2 trials" in (out / "MODEL_CARD.md").read_text()
     assert len((tmp_path / "model.trials.csv").read_text().splitlines()) == 3
+
+
+def test_progress_is_told_with_the_time_that_is_left() -> None:
+    seconds = itertools.count(0, 6)
+    told = StringIO()
+    display = RunDisplay(Console(file=told, width=200), clock=lambda: float(next(seconds)))
+    hooks = Watchers(lambda line: None, display).begin("training")
+    for done in range(1, 9):
+        hooks.step(done, 8)
+    assert re.search(r"training: \d of about 8 \(\d+%\), 0/s, 0:00:\d+ left", told.getvalue())
 
 
 def test_a_card_names_a_hub_id_but_no_path_of_this_machine(tmp_path: Path) -> None:
