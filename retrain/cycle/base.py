@@ -18,10 +18,11 @@ def write_base(model: Path, folder: Path) -> Path:
         ModelFilesError: the folder is no model.
     """
     from transformers import PreTrainedTokenizerFast
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
     read_manifest(model)
     encoder: Any = load_network(model).encoder
+    logging: Any = transformers_logging
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # of a second's work
     try:
