@@ -63,8 +63,8 @@ class DeliveryLoop:
         capacity: how many transitions may wait in memory; more are left on Kafka until there is room.
         remembered: of how many transitions it is known that they were delivered.
         pause_s: wait before a lost broker is tried again.
-        stale_after_s: a transition that Kafka has had for longer is passed over: a receiver that is switched on today
-            is not told of the alerts of last month.
+        stale_after_s: a transition that Kafka has had for longer is no news: a receiver that is switched on today is
+            not told of the alerts of last month, and what waited for one through a longer outage is given up and kept.
         leads_here: whether the routes lead an alert to this receiver; without it all do.
         keep: keeps what is given up; without it the alerts topic alone has it.
         look_back_s: how much of the topic is read back.
@@ -84,7 +84,7 @@ class DeliveryLoop:
         remembered: int = 10_000,
         pause_s: float = _PAUSE_S,
         stale_after_s: float = STALE_AFTER_S,
-        leads_here: Callable[[Alert], bool] = lambda alert: True,
+        leads_here: Callable[[Alert], bool] | None = None,
         keep: Keep | None = None,
         look_back_s: float = LOOK_BACK_S,
         membership: Mapping[str, Any] | None = None,
@@ -292,7 +292,7 @@ class DeliveryLoop:
             self._options,
             group=self._group,
             partitions=assigned,
-            since_s=self._now() - self._look_back_s,
+            since_s=self._now() - self._look_back_s if self._hand_over.needs_past else None,
             on_record=self._hand_over.recall,
             goes_on=lambda: self._to_begin is assigned and not self._stopping.is_set(),
         )

@@ -35,7 +35,7 @@ def delivery_loops(
     keep = keeper(sender, settings.topics.dead_letters)
     loops = []
     for name, sink in receivers.items():
-        leads_here = partial(routes.lead_to, name) if name != TERMINAL else _always
+        routed = name != TERMINAL and (delivery.routes or delivery.default_receivers is not None)
         loops.append(
             DeliveryLoop(
                 name,
@@ -43,8 +43,8 @@ def delivery_loops(
                 options=options,
                 group=delivery_group(settings, name),
                 topic=settings.topics.alerts,
-                leads_here=leads_here,
-                keep=keep,
+                leads_here=partial(routes.lead_to, name) if routed else None,
+                keep=keep if name != TERMINAL else None,
                 look_back_s=delivery.look_back_s,
                 membership=_membership(settings),
             )
@@ -64,7 +64,3 @@ def _membership(settings: Settings) -> dict[str, Any]:
     if settings.worker.instance_id is not None:
         options["group_instance_id"] = settings.worker.instance_id
     return options
-
-
-def _always(_: object) -> bool:
-    return True

@@ -40,10 +40,11 @@ class HandOver:
     Args:
         receiver: name in logs and metrics.
         sink: where to.
-        leads_here: whether the routes lead an alert to this receiver.
+        leads_here: whether the routes lead an alert to this receiver; None if all do.
         keep: keeps what is given up; without it the alerts topic alone has it.
         remembered: of how many transitions it is known that they were delivered.
-        stale_after_s: a transition that Kafka has had for longer is passed over.
+        stale_after_s: a transition that Kafka has had for longer is no news: a new receiver is not told of it, and for
+            one that was known before it is given up and kept.
         pause_s: wait before something is kept that could not be kept.
         now: Unix time, seconds.
     """
@@ -53,7 +54,7 @@ class HandOver:
         receiver: str,
         sink: AlertSink,
         *,
-        leads_here: Callable[[Alert], bool],
+        leads_here: Callable[[Alert], bool] | None,
         keep: Keep | None,
         remembered: int,
         stale_after_s: float,
@@ -68,7 +69,9 @@ class HandOver:
         self._pause_s = pause_s
         self._now = now
         self._repeater: Repeater | None = getattr(sink, "repeater", None)
-        self._book = Book(leads_here)
+        self._book = Book(leads_here or (lambda alert: True))
+        self.needs_past = leads_here is not None or self._repeater is not None
+        """What was told before has to be known: to repeat what fires, or to tell the end to whom it was told."""
         self._delivered: OrderedDict[tuple[str, int], None] = OrderedDict()
 
     def wanted(self, record: ConsumerRecord, beyond: Beyond | None) -> Alert | None:
@@ -76,7 +79,7 @@ class HandOver:
 
         Args:
             record: of the alerts topic.
-            beyond: what an earlier process has done beyond the offset that it committed.
+            beyond: what an earlier process has done beyond the offset that it committed; None if there was none.
         """
         if beyond is not None and beyond.is_done(record.offset):
             self.recall(record)
@@ -88,7 +91,7 @@ class HandOver:
             metrics.count(self._receiver, "duplicate")
             self._book.read_back(record.partition, alert, record.timestamp / 1000)
             return None
-        if self._now() - record.timestamp / 1000 > self._stale_after_s:
+        if (beyond is None or self._keep is None) and self._is_stale(record.timestamp / 1000):
             metrics.count(self._receiver, "stale")
             return None
         return alert if self._book.expect(record.partition, alert) else None
@@ -110,6 +113,10 @@ class HandOver:
             metrics.count(self._receiver, "duplicate")
             return
         self._book.begin(partition, alert)
+        if self._keep is not None and self._is_stale(item.written_s):
+            await self._give_up(item, f"it is older than {self._stale_after_s / 3600:g} hours")
+            self._book.told(partition, alert, self._now())
+            return
         try:
             await self._sink.deliver(alert, age_s=max(0.0, self._now() - item.written_s))
         except Exception as error:
@@ -131,6 +138,9 @@ class HandOver:
             await asyncio.sleep(repeater.resend_every_s)
             sent = await repeater.resend(self._book.to_repeat)
             metrics.RESENT.labels(self._receiver).inc(sent)
+
+    def _is_stale(self, written_s: float) -> bool:
+        return self._now() - written_s > self._stale_after_s
 
     async def _give_up(self, item: Waiting, why: str) -> None:
         """Keep a transition that the receiver did not take; until it is kept, its lane waits."""

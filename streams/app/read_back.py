@@ -30,7 +30,7 @@ async def read_back(
     *,
     group: str,
     partitions: Collection[TopicPartition],
-    since_s: float,
+    since_s: float | None,
     on_record: Callable[[ConsumerRecord], None],
     goes_on: Callable[[], bool],
 ) -> dict[TopicPartition, Past]:
@@ -40,7 +40,7 @@ async def read_back(
         options: aiokafka client options.
         group: the consumer group.
         partitions: of the alerts topic.
-        since_s: records that Kafka had before this time are left out, Unix time.
+        since_s: records that Kafka had before this time are left out, Unix time; None leaves out all.
         on_record: is given each record, partition by partition in order.
         goes_on: asked from time to time; once it says no, what was read so far is all.
 
@@ -51,7 +51,7 @@ async def read_back(
         partition: found for partition, found in (await _committed(options, group)).items() if partition in partitions
     }
     behind = [partition for partition, found in past.items() if found.position > 0]
-    if not behind:
+    if not behind or since_s is None:
         return past
     consumer = AIOKafkaConsumer(
         **options, client_id="squall-read-back", enable_auto_commit=False, auto_offset_reset="earliest"

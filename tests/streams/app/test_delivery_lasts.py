@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -360,6 +361,24 @@ async def test_a_receiver_that_is_down_for_hours_costs_bounded_memory_and_gives_
         await until(all_kept, "each is given up in its turn", deadline_s=120)
     assert most <= 12
     assert kept == [f"a{number:02}" for number in range(30)]
+
+
+async def test_what_waited_for_longer_than_a_day_is_kept_and_calls_nobody(settings_with_topics: Settings) -> None:
+    settings, sink, late, kept = settings_with_topics, ListSink(), ListSink(), list[str]()
+
+    async def keep(alert: Alert, *words: Any) -> None:
+        kept.append(f"{alert.id}: {words[-1]}")
+
+    await publish(settings, alert("told"))
+    async with running(loop_for(settings, sink, "known", keep=keep)):
+        await until(lambda: sink.alerts, "it is told")
+    await publish(settings, alert("waited", minute=1))
+    tomorrow = time.time() + 90_000.0
+    async with running(loop_for(settings, late, "known", keep=keep, now=lambda: tomorrow)):
+        await until(lambda: kept, "it is kept")
+    assert kept == ["waited: it is older than 24 hours"]
+    assert late.alerts == []
+    assert await committed(settings, "known") == 2
 
 
 async def test_closing_a_sink_twice_is_no_trouble() -> None:
