@@ -3,9 +3,9 @@
 Companies, authors and stories come and go, companies surge, messages come twice or are no JSON. Event time runs
 `speed` times as fast as the clock, so that bins, stories, remembered ids and the day's memory of a company have had
 their time many times over within the run: what is kept for longer than it is needed shows as memory that grows. What
-grows by design up to a bound (remembered texts) gets a small bound, which is reached while it warms up. So is the memory
-that full batches take, which the allocators then keep: the run begins with a backlog, or else a stall of the machine in
-its midst would bring the first full batches, and look like a leak.
+grows by design up to a bound (remembered texts) gets a small bound, which is reached while it warms up. So is the
+memory that full batches take, which the allocators then keep: the run begins with a backlog, or else a stall of the
+machine in its midst would bring the first full batches, and look like a leak.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ def soak(
     speed: Annotated[float, typer.Option(min=1, help="Seconds of event time in a second.")] = 720.0,
     most_mib_per_h: Annotated[float, typer.Option(min=0, help="Slope of the memory that is still flat.")] = 30.0,
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the worker.")] = 30.0,
+    backlog: Annotated[int, typer.Option(min=1, help="Messages that wait at the beginning, in full batches.")] = 8_192,
     json: Json = None,
 ) -> None:
     """Let a worker run under steady load, with event time far faster than the clock, and see whether memory is flat.
@@ -54,7 +55,9 @@ def soak(
     from deploy.bench.soak import Plan, run, soak_figures
     from deploy.cli.bench import show
 
-    plan = Plan(minutes=minutes, rate_per_s=rate, speed=speed, most_mib_per_h=most_mib_per_h, sample_s=every)
+    plan = Plan(
+        minutes=minutes, rate_per_s=rate, speed=speed, most_mib_per_h=most_mib_per_h, sample_s=every, backlog=backlog
+    )
     found = run(settings(), plan, note=_note())
     show("Soak", soak_figures(found), json)
     if not found.is_flat:
