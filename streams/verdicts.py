@@ -108,9 +108,13 @@ def record_of(given: Given, *, by: str, at: datetime) -> Verdict:
 
 
 def key_of(verdict: Verdict) -> bytes:
-    """Return the key on `squall.labels`: the message, or the alert where all of it is judged."""
+    """Return the key on `squall.labels`: the message, or the alert where all of it is judged, and who judged it.
+
+    The topic is compacted: under the message alone the second person's word would be the end of the first one's, and
+    nobody would learn that they disagree.
+    """
     whole = verdict.alert_id if verdict.verdict in OF_ALERTS else verdict.message_id
-    return str(whole).encode()
+    return f"{whole}/{verdict.by}".encode()
 
 
 def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:

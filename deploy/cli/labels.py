@@ -127,7 +127,7 @@ def _take(
     from retrain.labels.said import join
     from retrain.labels.store import LabelStore
 
-    alerts = find_alerts(current, {one.alert_id for one in said if one.message_id is None and one.alert_id is not None})
+    alerts = find_alerts(current, {one.alert_id for one in said if one.alert_id is not None})
     wanted = {one.message_id for one in said if one.message_id is not None and one.text is None}
     wanted |= {message.message_id for alert in alerts.values() for message in alert.evidence.messages}
     with console.status("looking up the texts") as status:

@@ -12,6 +12,7 @@ from retrain.labels.judgement import NOT_NEGATIVE, Judgement, allowed_answers, i
 from retrain.labels.verdicts import MEANINGS, answer_of
 from streams.config import nearest
 from streams.records import Alert, Mention, VerdictKind
+from streams.verdicts import OF_ALERTS
 
 _NEGATIVE_FROM = 0.5
 """An evidence message with at least this P(negative) was found negative: no other sentiment can be likelier."""
@@ -114,7 +115,8 @@ def join(
 
 
 def _is_of_alert(said: Said) -> bool:
-    return said.message_id is None and said.alert_id is not None
+    """Whether an alert is judged; a verdict on one may name the message that it was seen on as well."""
+    return said.alert_id is not None and (said.message_id is None or said.verdict in OF_ALERTS)
 
 
 def _of_message(said: Said, mentions: Mapping[str, Mention]) -> Iterator[Judgement]:

@@ -24,13 +24,13 @@ def verdict(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "key"),
     [
-        ({}, b"a1"),
-        ({"verdict": "negative", "message_id": "wire:7"}, b"wire:7"),
-        ({"verdict": "stale", "message_id": "wire:7", "entity": "ACME", "note": "old\nnews"}, b"wire:7"),
-        ({"verdict": "true_alarm", "message_id": "wire:7"}, b"a1"),
+        ({}, b"a1/anna"),
+        ({"verdict": "negative", "message_id": "wire:7"}, b"wire:7/anna"),
+        ({"verdict": "stale", "message_id": "wire:7", "entity": "ACME", "note": "old\nnews"}, b"wire:7/anna"),
+        ({"verdict": "true_alarm", "message_id": "wire:7"}, b"a1/anna"),
     ],
 )
-def test_a_verdict_becomes_a_record_that_is_keyed_by_what_it_judges(fields: dict[str, Any], key: bytes) -> None:
+def test_a_verdict_is_keyed_by_what_it_judges_and_who_says_it(fields: dict[str, Any], key: bytes) -> None:
     (given,) = parse(json.dumps(verdict(**fields)).encode())
     record = record_of(given, by="anna", at=AT)
     assert decode_verdict(encode(record)) == record

@@ -58,6 +58,11 @@ def test_a_true_alarm_makes_its_negative_evidence_negative_and_nothing_else() ->
     assert {one.alert_id for one in found} == {ALERT.id}
 
 
+def test_a_verdict_on_an_alert_that_names_a_message_too_is_one_on_the_alert() -> None:
+    found = joined(said(verdict="true_alarm", alert_id=ALERT.id, message_id=NEGATIVE.message_id))
+    assert [one.message_id for one in found] == [story.message_id for story in STORIES]
+
+
 def test_a_false_alarm_gives_no_label_and_is_not_taken_for_one_of_an_unknown_alert() -> None:
     result = join([said(verdict="false_alarm", alert_id=ALERT.id)], mentions={}, alerts={ALERT.id: ALERT})
     assert result.judgements == ()
