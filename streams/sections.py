@@ -236,7 +236,8 @@ class ClassifierSettings(Section):
     """Answers that are remembered, so that a repost costs nothing; about a kilobyte each. 0 remembers none."""
     degrade_after_s: float | None = Field(None, gt=0)
     """When messages have waited longer than this, those about no company on a watch list get the quick answer of the
-    first tier, and are marked `degraded`. Unset: never; a backlog is then worked off at full quality."""
+    first tier, and are marked `degraded`; from half of it on, those about companies on one are taken before their turn.
+    Unset: never; a backlog is then worked off at full quality, in order."""
 
     @field_validator("model_languages")
     @classmethod
