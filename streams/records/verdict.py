@@ -28,7 +28,7 @@ open: it is not about the company, it repeats what was known, or it is old news.
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """A desk's judgement, on `squall.labels`, keyed by `message_id` (or by the alert id, for a whole alert) and `by`."""
+    """A desk's judgement, on `squall.labels`; its key is the message (or the alert, of a whole one) and `by`."""
 
     message_id: str | None
     alert_id: str | None
