@@ -166,7 +166,7 @@ def _judgements(rows: Sequence[Example], *, wrong: bool) -> list[Judgement]:
                 answer=_FLIPPED[label] if wrong else label,
                 kind="label",
                 by="vandal" if wrong else "bench",
-                learned_at=datetime.now(UTC),
+                learned_at=datetime.now(UTC).replace(microsecond=0),
                 source="headlines",
                 lang="en",
             )
