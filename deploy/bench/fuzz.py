@@ -2,8 +2,8 @@
 
 The books are kept from the topics. What stands on the messages topic is read back; a record is *mentioned* if a mention
 names its place (`origin`), and *refused* if a dead letter does. Nothing is written of the others, so each of them must
-explain itself: it is a feed mark, it repeats the id of a record that was mentioned, or, taken alone, its text is about
-no company of the table. And what the worker counted must come to the same numbers.
+explain itself: it is a feed mark, it repeats the id of a record that was taken, or, taken alone, its text is about no
+company of the table. And what the worker counted must come to the same numbers.
 
 After the messages, spoilt mentions, alerts, verdicts and control records go where such belong. Mentions that cannot be
 read are refused to the dead letters, as messages are; of the others the worker's log names each that it passes over.
@@ -51,6 +51,8 @@ from streams.scoring.build import make_stage
 Place = tuple[int, int]
 """Partition and offset."""
 
+_TAKEN_AND_REFUSED = ("no_model", "unscorable")
+"""Reasons for which a message is refused after its id was taken."""
 _REPEATS = 0.1
 """Share of records that bear the id of an earlier one."""
 _UNLINKED = 0.2
@@ -207,25 +209,34 @@ def _books(settings: Settings) -> dict[str, Any]:
             names[place] = item.message_id
     refused: Counter[Place] = Counter()
     reasons: Counter[str] = Counter()
+    taken = set(names.values())
     letters = (letter for letter in read_dead_letters(settings) if letter.topic == settings.topics.messages)
     for letter in letters:
         refused[letter.partition, letter.offset] += 1
         reasons[letter.reason] += 1
+        if letter.reason in _TAKEN_AND_REFUSED and (name := _name(letter.value)) is not None:
+            taken.add(name)
     stage = make_stage(settings, FakeClassifier())
-    known = set(names.values())
     fates = Counter({"mentioned": len(names), "refused": len(refused), "repeated": 0, "unlinked": 0, "marks": 0})
-    unexplained: list[Place] = []
+    silent: dict[Place, str | None] = {}
     published = 0
     for record in read_topic(settings, settings.topics.messages):
         published += 1
         place = (record.partition, record.offset)
         if place in names or place in refused:
             continue
-        fate = explain(record, stage, known)
-        if fate is None:
-            unexplained.append(place)
+        name = _name(record.value)
+        if record.key != FEED_MARK_KEY and name in taken:
+            fates["repeated"] += 1
+        elif (fate := alone(record, stage)) is None:
+            silent[place] = name
         else:
             fates[fate] += 1
+            if name is not None:
+                taken.add(name)
+    # A message that is about no company makes its repeats in the same batch repeats, also one that names a company.
+    unexplained = [place for place, name in silent.items() if name not in taken]
+    fates["repeated"] += len(silent) - len(unexplained)
     return {
         "published": published,
         "fates": dict(fates),
@@ -235,26 +246,27 @@ def _books(settings: Settings) -> dict[str, Any]:
     }
 
 
-def explain(record: Any, stage: ScoringStage, mentioned: set[str]) -> str | None:
-    """Say why nothing was written of a record: `marks`, `repeated`, `unlinked`, or None where nothing explains it.
+def alone(record: Any, stage: ScoringStage) -> str | None:
+    """Say what a record comes to if nothing is written of it, taken alone: `marks`, `unlinked`, or None.
 
     Args:
         record: of the messages topic, as kafka-python reads it.
         stage: has seen nothing.
-        mentioned: message ids of which there are mentions.
     """
-    if record.key != FEED_MARK_KEY:
-        try:
-            message = decode_message(record.value)
-        except RecordError:
-            return None
-        if message_id(message.source, message.id) in mentioned:
-            return "repeated"
     received_at = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
-    alone = stage.prepare([RawRecord(record.partition, record.offset, record.key, record.value, received_at)])
-    if alone.marks:
+    prepared = stage.prepare([RawRecord(record.partition, record.offset, record.key, record.value, received_at)])
+    if prepared.marks:
         return "marks"
-    return "unlinked" if alone.unlinked else None
+    return "unlinked" if prepared.unlinked else None
+
+
+def _name(value: bytes | None) -> str | None:
+    """Return the message id that a record bears; None for what is no message."""
+    try:
+        message = decode_message(value)
+    except RecordError:
+        return None
+    return message_id(message.source, message.id)
 
 
 def _spoil_others(one: Rig, process: WorkerProcess, plan: Plan) -> dict[str, tuple[int, int, int]]:
