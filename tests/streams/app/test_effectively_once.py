@@ -7,6 +7,7 @@ import random
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from deploy.demo.companies import write_table
 from deploy.demo.story import demo_days, demo_history
 from deploy.kafka import LocalBroker, free_port
 from streams.config import Settings
-from streams.records import DeadLetter, Mention, Message, decode_alert, decode_mention, encode
+from streams.records import (
+    FEED_MARK_KEY,
+    DeadLetter,
+    FeedMark,
+    Mention,
+    Message,
+    decode_alert,
+    decode_mention,
+    encode,
+)
 from streams.topics import create_topics
 from tests.streams.app.harness import Receiver, WorkerProcess, end_of, records_of, until
 
@@ -145,27 +155,34 @@ class Stage:
         self._make_settings = make_settings
         write_table(folder / "companies.csv")
 
-    def settings(self, name: str) -> Settings:
-        """Settings with topics of their own, filled."""
+    def settings(self, name: str, rows: Sequence[Row] | None = None, *, idle_after_s: float = 2.0) -> Settings:
+        """Settings with topics of their own, filled with all rows or with these."""
         settings: Settings = self._make_settings(
             self.broker.bootstrap,
             name,
-            worker={"batch_messages": 32, "idle_after_s": 2.0, "session_timeout_s": 10.0},
+            worker={"batch_messages": 32, "idle_after_s": idle_after_s, "session_timeout_s": 10.0},
             monitor={"allowed_lateness_s": LATENESS_S},
             entities={"tables": [str(self.folder / "companies.csv")]},
             delivery={"terminal": False},
         )
         create_topics(settings)
-        publish(settings, self.rows)
+        publish(settings, self.rows if rows is None else rows)
         return settings
 
     def worker(
-        self, settings: Settings, name: str, *, role: str = "all", secrets: dict[str, str] | None = None
+        self,
+        settings: Settings,
+        name: str,
+        *,
+        role: str = "all",
+        secrets: dict[str, str] | None = None,
+        named: bool = True,
     ) -> WorkerProcess:
-        """A worker with a folder of its own, not started."""
+        """A worker with a folder of its own, not started; without a name it leaves its group when it ends."""
         folder = self.folder / settings.topics.prefix / name
         folder.mkdir(parents=True)
-        own = settings.model_copy(update={"worker": settings.worker.model_copy(update={"instance_id": name})})
+        instance = name if named else None
+        own = settings.model_copy(update={"worker": settings.worker.model_copy(update={"instance_id": instance})})
         return WorkerProcess(own, folder, role=role, secrets=secrets)
 
 
@@ -260,6 +277,35 @@ def test_roles_apart_and_a_second_worker_that_takes_over_change_no_alert(stage: 
     assert apart.alerts == calm.alerts
 
 
+@pytest.mark.broker
+@pytest.mark.timeout(600)
+def test_of_two_workers_under_load_one_leaves_one_joins_and_one_is_killed_and_no_alert_changes(
+    stage: Stage, calm: Run
+) -> None:
+    third = len(stage.rows) // 3
+    # History in pieces: a partition that is quiet in between has not ended, and no scorer knows of another's.
+    settings = stage.settings("moving", stage.rows[:third], idle_after_s=600.0)
+    with (
+        stage.worker(settings, "one", named=False) as one,
+        stage.worker(settings, "two", named=False) as two,
+    ):
+        one.wait_ready()
+        two.wait_ready()
+        publish_and_see_read(settings, stage.rows[third : 2 * third], one, two)
+        assert one.send(signal.SIGTERM) == 0
+        with stage.worker(settings, "three", named=False) as three:
+            three.wait_ready()
+            publish_and_see_read(settings, stage.rows[2 * third :], two, three)
+            two.send(signal.SIGKILL)
+            publish_marks(settings, stage.last_ms)
+            finished(three, settings, stage.last_ms)
+            assert three.send(signal.SIGTERM) == 0
+    moved = result(settings)
+    assert moved.mentions == calm.mentions
+    assert moved.dead_letters == calm.dead_letters
+    assert list(differences(moved.alerts, calm.alerts)) == []
+
+
 def trouble(worker: WorkerProcess, settings: Settings, broker: LocalBroker) -> None:
     """Kill the worker three times in the middle of its work, and restart the broker under it once."""
     for kill in range(3):
@@ -270,6 +316,44 @@ def trouble(worker: WorkerProcess, settings: Settings, broker: LocalBroker) -> N
             at_work(worker, settings)
             broker.stop()
             broker.start(timeout_s=120)
+
+
+def differences(found: dict[tuple[str, int], bytes], wanted: dict[tuple[str, int], bytes]) -> Iterator[str]:
+    """Where transitions differ, field by field: their bytes are too long to be compared by eye."""
+    for key in sorted(found.keys() | wanted.keys()):
+        if found.get(key) != wanted.get(key):
+            yield from _fields(str(key), json.loads(found.get(key, b"null")), json.loads(wanted.get(key, b"null")))
+
+
+def _fields(path: str, found: Any, wanted: Any) -> Iterator[str]:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in sorted(found.keys() | wanted.keys()):
+            yield from _fields(f"{path}.{name}", found.get(name), wanted.get(name))
+    elif found != wanted:
+        yield f"{path}: {found!r}, not {wanted!r}"
+
+
+def publish_marks(settings: Settings, last_ms: int) -> None:
+    """Say on every partition that its feed has come to a time."""
+    mark = FeedMark(feed="pieces", event_time=datetime.fromtimestamp(last_ms / 1000, tz=UTC))
+    producer = KafkaProducer(**settings.kafka.client_options(), acks="all")
+    for number in range(settings.topics.message_partitions):
+        producer.send(settings.topics.messages, key=FEED_MARK_KEY, value=encode(mark), partition=number)
+    producer.flush()
+    producer.close()
+
+
+def publish_and_see_read(settings: Settings, rows: Sequence[Row], *workers: WorkerProcess) -> None:
+    """Publish while workers run, and wait until each of them has read some of it."""
+    before = [worker.metric("squall_messages_total") or 0 for worker in workers]
+    publish(settings, rows)
+    for worker, count in zip(workers, before, strict=True):
+        until(
+            lambda worker=worker, count=count: (
+                worker.must_live() or (worker.metric("squall_messages_total") or 0) >= count + 32
+            ),
+            "a worker reads nothing",
+        )
 
 
 def at_work(worker: WorkerProcess, settings: Settings) -> None:
