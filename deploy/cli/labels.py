@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.cli import labels_queue
+from deploy.cli.dead_letters import printable
 from deploy.cli.frame import err, out, settings
 from deploy.cli.times import moment
 from streams.config import Settings
@@ -171,8 +172,8 @@ def export(
         raise InputError(f"no {task} label is settled in {_store(store).folder}: squall labels import brings them in")
     try:
         with path.open("x", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerows(rows(decision.decided))
+            path.chmod(0o600)  # texts may hold personal data
+            csv.writer(file).writerows(rows(decision.decided))
     except FileExistsError:
         raise InputError(f"{path} exists already; remove it, or choose another name") from None
     except OSError as error:
@@ -219,7 +220,8 @@ def stats(
             console.print(f"  {one} and {other}: the same on {same:,} of {both:,}", markup=False)
         for message_id, words in list(decision.conflicts.items())[:conflicts]:
             told = ", ".join(f"{word.by}: {word.answer}" for word in words)
-            console.print(f"  tied: {message_id} ({told}): {words[0].text[:120]!r}", markup=False)
+            text = printable(words[0].text, 120)
+            console.print(f"  tied: {printable(message_id, 60)} ({printable(told, 200)}): {text}", markup=False)
 
 
 @app.command()
@@ -244,7 +246,13 @@ def check(
         table.add_column(column, overflow="fold")
     for one in suspects[:show]:
         word = one.decided.judgement
-        table.add_row(word.message_id, one.decided.answer, one.likelier, word.by, word.text[:160])
+        table.add_row(
+            printable(word.message_id, 60),
+            one.decided.answer,
+            one.likelier,
+            printable(word.by, 60),
+            printable(word.text, 160),
+        )
     console.print(table, markup=False)
     raise typer.Exit(1)
 

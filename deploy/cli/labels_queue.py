@@ -71,6 +71,7 @@ def _write(output: Path, chosen: Sequence[Candidate]) -> None:
     from retrain.labels.label_studio import tasks
 
     try:
+        output.touch(mode=0o600, exist_ok=False)  # texts may hold personal data
         if output.suffix == ".json":
             output.write_bytes(msgspec.json.format(msgspec.json.encode(tasks(chosen)), indent=2) + b"\n")
             return

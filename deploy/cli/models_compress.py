@@ -58,14 +58,14 @@ def compress(
         settings=settings,
         device=device,
     )
-    make(model, plan, lambda line: console.print(line, markup=False, soft_wrap=True))
     held_out = []
     if sentiment and topic:
         examples = read_both(sentiment, topic)
         held_out = [examples[i] for i in split_examples(examples, settings.dev_share, settings.split_seed).dev]
     timed = texts or [one.text for one in held_out]
     if not timed:
-        raise TrainingDataError("there are no texts to measure the speed on")
+        raise TrainingDataError("there are no texts to measure the speed on: give --vocabulary, or the training files")
+    make(model, plan, lambda line: console.print(line, markup=False, soft_wrap=True))
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("", "before", "after", "ratio"):
         table.add_column(column, justify="left" if not column else "right")

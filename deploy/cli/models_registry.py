@@ -31,21 +31,27 @@ def promote(
     ] = False,
 ) -> None:
     """Make a registered model champion: the alias moves, and all workers answer with it, without a restart."""
+    from retrain.cycle.lock import alone
     from retrain.registry.promotion import adopt
     from retrain.registry.promotion import promote as change
 
-    desk = _desk(settings(), by)
-    found = desk.registry.find(model)
-    adopt(desk, _in_use(settings()))
-    folder = change(desk, found, note=note, force=force)
+    current = settings()
+    with alone(current.retrain.runs):  # a run of squall retrain that is under way would change it again
+        desk = _desk(current, by)
+        found = desk.registry.find(model)
+        adopt(desk, _in_use(current))
+        folder = change(desk, found, note=note, force=force)
     out().print(f"{found.model.name} {found.model.version} is champion; workers find it in {folder}", markup=False)
 
 
 def rollback(by: By = None, note: Note = None) -> None:
     """Make the model champion that was it before. Doing it twice goes forth again."""
+    from retrain.cycle.lock import alone
     from retrain.registry.promotion import rollback as change
 
-    found, folder = change(_desk(settings(), by), note=note)
+    current = settings()
+    with alone(current.retrain.runs):
+        found, folder = change(_desk(current, by), note=note)
     out().print(f"{found.model.name} {found.model.version} is champion again; it lies in {folder}", markup=False)
 
 

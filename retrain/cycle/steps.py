@@ -4,7 +4,7 @@ not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from retrain.cycle.due import is_due, labels_seen
 from retrain.cycle.lock import alone
 from retrain.cycle.reference import write_challengers_reference
 from retrain.data import TASKS, Task
-from retrain.datasets.assign import Side
+from retrain.datasets.assign import trust_key
 from retrain.datasets.inherit import sides_of
 from retrain.datasets.ledger import Ledger
 from retrain.datasets.rows import LABELS, Row, rows_of_files, rows_of_labels
@@ -102,9 +102,11 @@ def run_once(run: Run) -> Ended:
             return _through(run, work)
         except Exception as error:
             # Only our own words are known to hold no secret.
-            _note(
-                run, "failed", note=str(error) if isinstance(error, SquallError | ModelError) else type(error).__name__
-            )
+            told = str(error) if isinstance(error, SquallError | ModelError) else type(error).__name__
+            try:
+                _note(run, "failed", note=told)
+            except SquallError as other:
+                run.say(str(other))  # what went wrong first is what is raised
             raise
 
 
@@ -128,7 +130,7 @@ def _through(run: Run, work: Path) -> Ended:
     champion = _champion(run)
     run.say(f"champion: {champion.model.name} {champion.model.version}; {len(decided):,} labels, {due.words}")
     champion_folder = run.desk.registry.fetch(champion, retrain.models)
-    snapshot, before, fair = _data_set(run, champion_folder, rows_of_labels(decided))
+    snapshot, fair = _data_set(run, champion_folder, rows_of_labels(decided))
     run.say(f"data set {snapshot.version}: {_counted(snapshot)}")
     challenger = _train(run, work, champion_folder, snapshot, now)
     verdict = run_gate(
@@ -137,7 +139,7 @@ def _through(run: Run, work: Path) -> Ended:
         snapshot,
         bounds=bounds_of(run.settings),
         at=now,
-        before=before,
+        trusted=Ledger(retrain.datasets).trusted(),
         stretch=run.stretch,
         device=run.device,
         progress=run.say,
@@ -156,12 +158,11 @@ def _champion(run: Run) -> Registered:
     return adopt(run.desk, run.settings.classifier.model or DEFAULT_MODEL)
 
 
-def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapshot, dict[str, Side], bool]:
-    """Build the data set; and return the sides that were given before it, and whether the champion is known to have
-    held out what it will be asked.
-    """
+def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapshot, bool]:
+    """Build the data set; and say whether the champion is known to have held out what it will be asked."""
     retrain = run.settings.retrain
     files: dict[Task, Sequence[Path]] = {"sentiment": retrain.sentiment, "topic": retrain.topic}
+    _check_names(files)
     ledger, fair = Ledger(retrain.datasets), True
     if not ledger.path.exists():
         sides = sides_of(champion, files)
@@ -189,8 +190,20 @@ def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapsh
         most_old=retrain.most_old,
         repeat_labels=retrain.repeat_labels,
     )
-    before = ledger.read()
-    return build(retrain.datasets, [*old, *labelled], recipe), before, fair
+    return build(retrain.datasets, [*old, *labelled], recipe), fair
+
+
+def _check_names(files: Mapping[Task, Sequence[Path]]) -> None:
+    """Rows are told apart by the names of their files. Raises TrainingDataError where two are alike."""
+    if not all(files.values()):
+        raise TrainingDataError("both heads need training files: set retrain.sentiment and retrain.topic")
+    names = [path.name for paths in files.values() for path in paths]
+    twice = sorted({name for name in names if names.count(name) > 1 or name.removesuffix(".csv") == LABELS})
+    if twice:
+        msg = (
+            f"no training file can be called {twice[0]}: another has the name, or the desk's labels go by it; rename it"
+        )
+        raise TrainingDataError(msg)
 
 
 def _counted(snapshot: Snapshot) -> str:
@@ -264,16 +277,18 @@ def _conclude(run: Run, challenger: Path, snapshot: Snapshot, verdict: Verdict, 
         "failed": [check.name for check in verdict.failed],
     }
     if not verdict.promoted:
-        run.desk.registry.mark(registered, "refused")
+        run.desk.registry.mark(registered, "refused", against=verdict.champion)
         words = "; ".join(f"{check.name}: {check.words}" for check in verdict.failed)
         _note(run, "refused", model=manifest.model, note=words, facts=facts)
         return Ended("refused", f"{manifest.name} is refused: {words}", manifest.model, folder)
-    run.desk.registry.mark(registered, "passed")
+    run.desk.registry.mark(registered, "passed", against=verdict.champion)
     _note(run, "passed", model=manifest.model, facts=facts)
     if not run.promotes:
         words = f"{manifest.name} passes the gate; squall models promote {manifest.version} makes it champion"
         return Ended("passed", words, manifest.model, folder)
-    promote(run.desk, replace(registered, gate="passed"), note="passed the gate")
+    promote(run.desk, run.desk.registry.find(registered.number), note="passed the gate")
+    labels_of = {trust_key(one.row) for one in snapshot.rows if one.row.origin == LABELS}
+    Ledger(run.settings.retrain.datasets).trust(labels_of)
     return Ended("promoted", f"{manifest.name} {manifest.version} is champion", manifest.model, folder)
 
 

@@ -1,10 +1,10 @@
-"""The sides that texts were given, in a file that only grows: hashes of texts, and no text."""
+"""The sides that texts were given, and the labels that champions rest on, in files that only grow: hashes, no texts."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from retrain.datasets.assign import Side
 from streams.errors import InputError
 
 FILE = "sides.txt"
+TRUSTED = "trusted.txt"
 _LETTERS: dict[str, Side] = {"t": "train", "h": "holdout"}
 _NAMES = {side: letter for letter, side in _LETTERS.items()}
 
@@ -55,16 +56,40 @@ class Ledger:
             InputError: the folder cannot be written; nothing has changed then.
         """
         sides = {**given, **self.read()}
-        beside = self.path.with_suffix(".new")
+        self._replace(self.path, [f"{_NAMES[side]} {key}\n" for key, side in sorted(sides.items())])
+
+    def _replace(self, path: Path, lines: Sequence[str]) -> None:
+        beside = path.with_suffix(".new")
         try:
             with beside.open("w", encoding="ascii") as file:
-                file.writelines(f"{_NAMES[side]} {key}\n" for key, side in sorted(sides.items()))
+                file.writelines(lines)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(self.path)
+            beside.replace(path)
         except OSError as error:
             beside.unlink(missing_ok=True)
-            raise InputError(f"{self.path}: cannot be written ({error.strerror})") from error
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from error
+
+    def trusted(self) -> frozenset[str]:
+        """Return the labels that a champion was made from or judged by, as `trust_key` names them.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        try:
+            return frozenset((self._folder / TRUSTED).read_text(encoding="ascii").split("\n")) - {""}
+        except FileNotFoundError:
+            return frozenset()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{self._folder / TRUSTED}: cannot be read ({error})") from error
+
+    def trust(self, keys: Iterable[str]) -> None:
+        """Write down that labels have led to a champion: from now on they are old ones.
+
+        Raises:
+            InputError: the folder cannot be written.
+        """
+        self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(self.trusted() | set(keys))])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

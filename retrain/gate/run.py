@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from models.classifier import Classifier
 from models.errors import TrainingDataError
 from models.labels import SENTIMENTS
 from retrain.data import HEADS, TASKS, Task
-from retrain.datasets.assign import Side, text_key
+from retrain.datasets.assign import trust_key
 from retrain.datasets.rows import LABELS, Row
 from retrain.datasets.snapshot import Snapshot
 from retrain.gate.alerts import compare_alerts
@@ -54,7 +54,7 @@ def run_gate(
     *,
     bounds: Bounds,
     at: datetime,
-    before: Mapping[str, Side] | None = None,
+    trusted: Collection[str] = (),
     stretch: Stretch | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -70,7 +70,8 @@ def run_gate(
         snapshot: the data set whose holdout is answered; neither model may have been trained on it.
         bounds: what is asked for.
         at: what time it is, UTC.
-        before: sides that were given before the labels of this run came, by `text_key`.
+        trusted: labels of people that a champion rests on already, by `trust_key`; all other ones are new, however
+            often a run has seen them. Training files are trusted.
         stretch: history for the alert difference; without it alerts are not judged.
         seed: of draws and changes.
         device: where both compute.
@@ -102,8 +103,8 @@ def run_gate(
     first, second = answers["sentiment"]
     measured = Measured(
         macro_f1={task: macro_f1_difference(*pair, seed=seed) for task, pair in answers.items()},
-        before=_on_older_rows(answers["sentiment"], holdout["sentiment"], before or {}, seed),
-        label_agreement=_agreement(models[0], snapshot, before or {}),
+        before=_on_older_rows(answers["sentiment"], holdout["sentiment"], trusted, seed),
+        label_agreement=_agreement(models[0], snapshot, trusted),
         slices={
             task: by_slice(one, other, [row.slices() for row in holdout[task]], seed=seed)
             for task, (one, other) in answers.items()
@@ -129,21 +130,21 @@ def run_gate(
 
 
 def _on_older_rows(
-    pair: Sequence[Answers], rows: Sequence[Row], before: Mapping[str, Side], seed: int
+    pair: Sequence[Answers], rows: Sequence[Row], trusted: Collection[str], seed: int
 ) -> Difference | None:
-    older = [index for index, row in enumerate(rows) if text_key(row.text) in before]
+    older = [index for index, row in enumerate(rows) if row.origin != LABELS or trust_key(row) in trusted]
     if not older:
         return None
     one, other = (Answers(found.probabilities[older], found.truth[older]) for found in pair)
     return accuracy_difference(one, other, seed=seed)
 
 
-def _agreement(champion: Classifier, snapshot: Snapshot, before: Mapping[str, Side]) -> tuple[int, float] | None:
+def _agreement(champion: Classifier, snapshot: Snapshot, trusted: Collection[str]) -> tuple[int, float] | None:
     """How many sentiment labels are new, and the share of them that the champion agrees with: it has not seen them."""
     rows = [
         one.row
         for one in snapshot.rows
-        if one.row.task == "sentiment" and one.row.origin == LABELS and text_key(one.row.text) not in before
+        if one.row.task == "sentiment" and one.row.origin == LABELS and trust_key(one.row) not in trusted
     ]
     if not rows:
         return None

@@ -67,9 +67,14 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"unknown {self.task} answer {self.answer!r}")
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """A person has one word on a message and task: the latest one."""
-        return (self.message_id, self.task, self.by)
+    def key(self) -> tuple[str, str, str, str]:
+        """A person has one word on a message and task; a remark that gives no answer takes none away."""
+        return (self.message_id, self.task, self.by, "remark" if self.answer is None else "answer")
+
+    @property
+    def is_implied(self) -> bool:
+        """Whether the answer follows from something else that was said; what was said outright goes before it."""
+        return self.kind in ("correct", "true_alarm")
 
 
 def allowed_answers(task: Task) -> tuple[str, ...]:

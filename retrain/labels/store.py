@@ -66,7 +66,8 @@ class LabelStore:
         return [self._judgement(number, line) for number, line in enumerate(lines, 1)]
 
     def add(self, judgements: Iterable[Judgement]) -> Added:
-        """Take judgements in; of a person's words on a message and task the latest counts.
+        """Take judgements in; of a person's words on a message and task the latest counts, and what was said outright
+        before what follows from a verdict on something else. The same word said again keeps its first time.
 
         Of two of the same moment, the one with the larger bytes counts, so that the order of arrival does not decide.
 
@@ -80,7 +81,7 @@ class LabelStore:
                 before = known.get(judgement.key)
                 if before is None:
                     new += 1
-                elif (judgement.learned_at, _encode(judgement)) > (before.learned_at, _encode(before)):
+                elif _goes_before(judgement, before):
                     changed += 1
                 else:
                     repeated += 1
@@ -103,7 +104,7 @@ class LabelStore:
     def _write(self, judgements: Iterable[Judgement]) -> None:
         beside = self.path.with_suffix(".new")
         try:
-            with beside.open("wb") as file:
+            with open(beside, "wb", opener=_for_the_owner_alone) as file:
                 file.writelines(_encode(judgement) + b"\n" for judgement in judgements)
                 file.flush()
                 os.fsync(file.fileno())
@@ -121,3 +122,13 @@ class LabelStore:
             msg = f"{self.path}:{number}: schema {found.schema}, this Squall reads up to {SCHEMA}: use a newer one"
             raise InputError(msg)
         return found
+
+
+def _goes_before(one: Judgement, other: Judgement) -> bool:
+    if (one.answer, one.kind, one.text) == (other.answer, other.kind, other.text):
+        return one.learned_at < other.learned_at
+    return (not one.is_implied, one.learned_at, _encode(one)) > (not other.is_implied, other.learned_at, _encode(other))
+
+
+def _for_the_owner_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,8 @@ from streams.errors import SquallError
 Alias = Literal["champion", "challenger", "previous"]
 
 _MODEL = "model"
-_NAME, _VERSION, _FOLDER_TAG = "squall.name", "squall.version", "squall.gate"
+_NAME, _VERSION, _GATE, _AGAINST = "squall.name", "squall.version", "squall.gate", "squall.judged_against"
+_SAFE_NAME, _SAFE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}"), re.compile(r"[0-9a-f]{12}")
 _ANSWER_WITHIN_S = "10"
 NEEDS = "the registry needs MLflow: pip install 'squall[tracking]'"
 
@@ -41,12 +43,14 @@ class Registered:
         model: Squall's name and version.
         run: id of the run that it came from.
         gate: `passed`, `refused`, or empty where no gate has judged it.
+        against: version of the champion that the gate held it against; empty where none did.
     """
 
     number: str
     model: ModelId
     run: str
     gate: str
+    against: str = ""
 
 
 class Registry:
@@ -73,7 +77,7 @@ class Registry:
         for quiet in ("mlflow", "alembic"):
             logging.getLogger(quiet).setLevel(logging.ERROR)
         self._name = name
-        self._shown = address
+        self._shown, self._secret = _without_password(address)
         self._artefacts: str | None = None
         uri = address
         if "://" not in address:
@@ -130,10 +134,11 @@ class Registry:
             self._client.set_registered_model_alias(self._name, "challenger", made.version)
         return Registered(str(made.version), model, run_id, "")
 
-    def mark(self, found: Registered, gate: Literal["passed", "refused"]) -> None:
-        """Write down what the gate said. Raises RegistryError."""
+    def mark(self, found: Registered, gate: Literal["passed", "refused"], *, against: ModelId) -> None:
+        """Write down what the gate said, and of which champion. Raises RegistryError."""
         with self._telling("written"):
-            self._client.set_model_version_tag(self._name, found.number, _FOLDER_TAG, gate)
+            self._client.set_model_version_tag(self._name, found.number, _AGAINST, against.version)
+            self._client.set_model_version_tag(self._name, found.number, _GATE, gate)
 
     def keep(self, found: Registered, path: Path) -> None:
         """Keep a file with a model's run. Raises RegistryError."""
@@ -195,6 +200,10 @@ class Registry:
             RegistryError: the registry does not hand it over, or it is another model than it says.
             ModelFilesError: what came is no whole model folder.
         """
+        if not _SAFE_NAME.fullmatch(found.model.name) or not _SAFE_VERSION.fullmatch(found.model.version):
+            raise RegistryError(
+                f"model {found.number} of the registry has a name that is no folder's; register it again"
+            )
         place = into / f"{found.model.name}-{found.model.version}"
         if place.is_dir():
             _require(found, place)
@@ -233,7 +242,8 @@ class Registry:
         except SquallError:
             raise
         except Exception as error:  # MLflow raises its own, SQLAlchemy's, requests' and the operating system's
-            words = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            words = str(error).splitlines()[0] if str(error) else type(error).__name__
+            words = words.replace(self._secret, "[hidden]")[:300] if self._secret else words[:300]
             msg = f"the registry {self._shown} cannot be {what}: {words}. The champion stays; check retrain.registry"
             raise RegistryError(msg) from error
 
@@ -241,7 +251,15 @@ class Registry:
 def _registered(found: Any) -> Registered:
     tags = found.tags
     model = ModelId(tags.get(_NAME, found.name), tags.get(_VERSION, "unknown"))
-    return Registered(str(found.version), model, str(found.run_id), tags.get(_FOLDER_TAG, ""))
+    return Registered(str(found.version), model, str(found.run_id), tags.get(_GATE, ""), tags.get(_AGAINST, ""))
+
+
+def _without_password(address: str) -> tuple[str, str]:
+    """Return an address as it may be shown, and the part of it that may not; empty where there is none."""
+    user_and_password, at, rest = address.partition("://")[2].rpartition("@")
+    if not at:
+        return address, ""
+    return f"{address.partition('://')[0]}://[hidden]@{rest}", user_and_password
 
 
 def _require(found: Registered, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """The champion changes: the alias moves, the workers are told, the audit log knows. And the way back.
 
 The order is chosen so that a failure anywhere leaves the champion in place: the model lies where workers look for it
-before anybody is told of it; the alias moves first and is moved back if the workers cannot be told; what workers were
-told is what counts, and the audit log is written after it.
+before anybody is told of it; the way back is kept first; then the alias moves, and is moved back if the workers cannot
+be told; what workers were told is what counts, and the audit log is written after it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from models.prediction import ModelId
 from retrain.registry.audit import Entry, Step, write_entry
-from retrain.registry.mlflow_registry import Registered, Registry, RegistryError
+from retrain.registry.mlflow_registry import Alias, Registered, Registry, RegistryError
+from streams.errors import SquallError
 from streams.records import ModelInUse
 
 Tell = Callable[[ModelInUse], None]
@@ -61,6 +62,13 @@ def promote(desk: Desk, found: Registered, *, note: str | None = None, force: bo
         said = "refused it" if found.gate == "refused" else "has not judged it"
         msg = f"the gate {said}: {_called(found.model)} is not promoted; to do it all the same, give --force and --note"
         raise RegistryError(msg)
+    champion = desk.registry.called("champion")
+    if not force and champion is not None and found.against not in ("", champion.model.version):
+        msg = (
+            f"{_called(found.model)} passed against {found.against}, and {champion.model.version} is champion by now: "
+            "let the gate judge it again, or give --force and --note"
+        )
+        raise RegistryError(msg)
     if force and not note:
         raise RegistryError("a promotion by force needs --note: say why, for the audit log")
     return _change(desk, found, step="promoted", note=note, facts={"gate": found.gate or "not judged", "forced": force})
@@ -99,17 +107,46 @@ def _change(desk: Desk, found: Registered, *, step: Step, note: str | None, fact
     champion = desk.registry.called("champion")
     folder = desk.registry.fetch(found, desk.models)
     record = ModelInUse(name=found.model.name, version=found.model.version, at=desk.now(), by=desk.by, note=note)
+    previous = desk.registry.called("previous")
+    moves = champion is not None and champion.number != found.number
+    if moves and champion is not None:
+        desk.registry.set_alias("previous", champion)  # first: whatever comes, the way back is known
     desk.registry.set_alias("champion", found)
     try:
         desk.tell(record)
     except BaseException:
-        if champion is None:
-            desk.registry.drop_alias("champion")
-        else:
-            desk.registry.set_alias("champion", champion)
+        _restore(desk.registry, "champion", champion)
+        if moves:
+            _restore(desk.registry, "previous", previous)
         raise
-    if champion is not None and champion.number != found.number:
-        desk.registry.set_alias("previous", champion)
+    try:
+        _write_down(desk, found, champion, record, step=step, note=note, facts=facts)
+    except SquallError as error:
+        msg = (
+            f"the workers answer with {_called(found.model)} and the registry calls it champion, but not all of it is "
+            f"written down: {error}"
+        )
+        raise RegistryError(msg) from error
+    return folder
+
+
+def _restore(registry: Registry, alias: Alias, before: Registered | None) -> None:
+    if before is None:
+        registry.drop_alias(alias)
+    else:
+        registry.set_alias(alias, before)
+
+
+def _write_down(
+    desk: Desk,
+    found: Registered,
+    champion: Registered | None,
+    record: ModelInUse,
+    *,
+    step: Step,
+    note: str | None,
+    facts: dict[str, object],
+) -> None:
     challenger = desk.registry.called("challenger")
     if challenger is not None and challenger.number == found.number:
         desk.registry.drop_alias("challenger")
@@ -125,7 +162,6 @@ def _change(desk: Desk, found: Registered, *, step: Step, note: str | None, fact
             facts={"registry_version": found.number, "run": found.run, **facts},
         ),
     )
-    return folder
 
 
 def _called(model: ModelId) -> str:

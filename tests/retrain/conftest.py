@@ -60,6 +60,14 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def beginner(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> tuple[Path, Path, Path]:
+    """A model that was trained for a moment, and the files it was trained from: sentiment, topic."""
+    from tests.retrain.beginner import train_beginner
+
+    return train_beginner(tmp_path_factory.mktemp("beginner"), tiny_base)
+
+
+@pytest.fixture(scope="session")
 def masked_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a token that hides a word."""
     return write_base(tmp_path_factory.mktemp("masked-base"), mask=True)

@@ -45,8 +45,8 @@ def test_labels_of_a_file_come_out_as_a_training_file(folder: Path) -> None:
     result = run("import", "labels.csv")
     assert result.exit_code == 0, result.output
     assert "5 new" in result.output
-    assert run("import", "labels.csv", "--learned-at", "2020-01-01T00:00:00Z").output.startswith(
-        "0 new, 0 changed, 5 known"
+    assert run("import", "labels.csv", "--learned-at", "2040-01-01T00:00:00Z").output.startswith(
+        "labels: 0 new, 0 changed, 5 known"
     )
 
     assert run("export", "train.csv").exit_code == 0

@@ -18,13 +18,18 @@ from kafka import KafkaProducer
 from models.files import read_manifest
 from streams.config import Settings
 from streams.records import Mention, Message, Verdict, decode_mention, encode
-from tests.retrain.conftest import FILLERS, NEGATIVE, POSITIVE
+from tests.retrain.beginner import train_beginner
+from tests.retrain.conftest import FILLERS, NEGATIVE, POSITIVE, write_base
 from tests.retrain.cycle.conftest import GATE, KNOBS
 from tests.streams.app.harness import WorkerProcess, records_of, until
 
-pytest_plugins = ("tests.retrain.conftest", "tests.retrain.cycle.conftest")
-
 COUNT = 500
+
+
+@pytest.fixture(scope="module")
+def beginner(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A model that was trained for a moment, and the files it was trained from: sentiment, topic."""
+    return train_beginner(tmp_path_factory.mktemp("beginner"), write_base(tmp_path_factory.mktemp("base")))
 
 
 @pytest.fixture

@@ -22,8 +22,6 @@ from retrain.data import Example
 from retrain.settings import TrainingSettings
 from tests.models.tiny_model import write_tiny_model
 
-pytest_plugins = ("tests.retrain.cycle.conftest",)
-
 TEXTS = ["the bank rise", "shares of the bank fall", "profit of the bank, 5%"]
 NEW = ["an unheard of loss", "quartz zebra"]
 

@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from retrain.card import CardFacts
 from retrain.cycle.steps import Run
-from retrain.job import TrainingJob
 from retrain.labels.judgement import Judgement, id_of_text
 from retrain.labels.store import LabelStore
 from retrain.registry.mlflow_registry import Registry
 from retrain.registry.promotion import Desk
-from retrain.settings import TrainingSettings
-from retrain.train import train_model
 from streams.config import Settings
 from streams.records import ModelInUse
 from tests.retrain.conftest import FILLERS, NEGATIVE, POSITIVE
@@ -29,25 +25,6 @@ KNOBS = {"epochs": 6, "batch_size": 16, "learning_rate": 3e-3, "head_learning_ra
          "bf16": False, "threads": 1, "dev_share": 0.2}  # fmt: skip
 GATE = {"gate_max_calibration_error": 1.0, "gate_min_speed": 0.0, "gate_max_consistency_loss": 1.0,
         "gate_min_swap_consistency": 0.0, "gate_min_slice_rows": 20, "gate_history_days": 0}  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def beginner(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> tuple[Path, Path, Path]:
-    """A model that was trained for a moment, and the files it was trained from: sentiment, topic."""
-    from tests.retrain.conftest import invented_sentiment, invented_topic, write_csv
-
-    folder = tmp_path_factory.mktemp("beginner")
-    sentiment = write_csv(folder / "sentiment.csv", invented_sentiment())
-    topic = write_csv(folder / "topic.csv", invented_topic())
-    job = TrainingJob(
-        sentiment=(sentiment,), topic=(topic,), base=str(tiny_base), out=folder / "champion", name="beginner",
-        facts=CardFacts("tiny"),
-    )  # fmt: skip
-    settings = TrainingSettings(
-        epochs=1, learning_rate=1e-6, head_learning_rate=1e-6, bf16=False, threads=1, dev_share=0.3
-    )
-    train_model(job, settings, lambda _: None)
-    return folder / "champion", sentiment, topic
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,11 @@ def test_a_poisoned_batch_of_labels_is_refused_and_the_champion_stays(
     assert run.desk.registry.find("champion").model.version == champion
     assert run.desk.registry.find("challenger").gate == "refused"
     assert read_entries(settings.retrain.runs)[-1].step == "refused"
+    # The next night they are no older and no better for having been seen.
+    again = run_once(begin())
+    assert again.ending == "refused", again.words
+    assert {"no worse on older rows", "labels"} & set(read_entries(settings.retrain.runs)[-1].facts["failed"])
+    assert [one.version for one in told] == [champion]
 
 
 def test_without_a_reason_nothing_is_trained(begin: Begin, settings: Settings, store: LabelStore) -> None:
@@ -107,6 +112,20 @@ def test_a_label_from_the_future_is_not_learned_from(begin: Begin, store: LabelS
     store.add(late)
     with pytest.raises(TrainingDataError, match="no label to learn from"):
         run_once(begin())
+
+
+def test_a_training_file_that_goes_by_the_labels_name_is_refused(
+    begin: Begin, settings: Settings, store: LabelStore, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    store.add(judged(60))
+    other = tmp_path / "labels.csv"
+    other.write_bytes(settings.retrain.sentiment[0].read_bytes())
+    retrain = settings.retrain.model_copy(update={"sentiment": (other,)})
+    run = replace(begin(), settings=settings.model_copy(update={"retrain": retrain}))
+    with pytest.raises(TrainingDataError, match=r"no training file can be called labels.csv"):
+        run_once(run)
 
 
 def test_two_runs_never_work_at_once(begin: Begin, settings: Settings, store: LabelStore) -> None:

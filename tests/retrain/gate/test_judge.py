@@ -31,7 +31,7 @@ GOOD = Measured(
     macro_f1={"sentiment": gained(1.0), "topic": gained(0.1)},
     before=gained(-0.3),
     label_agreement=(300, 0.7),
-    slices={"sentiment": {("origin", "labels"): gained(4.0), ("lang", "de"): gained(-9.0, rows=12)}},
+    slices={"sentiment": {("origin", "labels"): gained(4.0), ("lang", "de"): gained(-9.0, rows=12, width=8.0)}},
     calibration_error=(0.02, 0.025),
     speed=(800.0, 790.0),
     consistency={"typos": (0.95, 0.94), "entities": (0.97, 0.96), "links": None},
@@ -82,6 +82,21 @@ def test_a_slice_of_few_rows_is_shown_and_not_judged() -> None:
     checks = {check.name: check for check in judge(GOOD, Bounds())}
     assert checks["sentiment, lang de"].outcome == "not judged"
     assert "fewer than 100 rows" in checks["sentiment, lang de"].words
+
+
+def test_a_slice_of_few_rows_that_is_surely_worse_is_judged_all_the_same() -> None:
+    slices = {"sentiment": {("lang", "de"): gained(-30.0, rows=40, width=12.0)}}
+    assert failed(replace(GOOD, slices=slices)) == ["sentiment, lang de"]
+
+
+def test_a_fall_by_the_very_bound_is_allowed() -> None:
+    assert failed(replace(GOOD, slices={"sentiment": {("lang", "de"): Difference(500, 0.80, 0.78, -0.03, 0.0)}})) == []
+
+
+def test_history_on_which_neither_model_raises_anything_says_nothing() -> None:
+    empty = replace(GOOD, alerts=AlertDifference(10_000, 0, 0, alerts().difference))
+    (found,) = [check for check in judge(empty, Bounds()) if check.name.startswith("alerts")]
+    assert found.outcome == "not judged"
 
 
 def test_a_champion_that_is_badly_calibrated_itself_sets_the_bound() -> None:

@@ -40,6 +40,27 @@ def test_two_words_of_one_moment_end_alike_in_either_order(tmp_path: Path, judge
     assert forward.path.read_bytes() == backward.path.read_bytes()
 
 
+def test_the_same_word_said_again_keeps_its_first_time(tmp_path: Path, judge: Judge) -> None:
+    store = LabelStore(tmp_path)
+    store.add([judge("neutral")])
+    assert store.add([judge("neutral", later_min=60)]) == Added(new=0, changed=0, known=1)
+    assert store.read() == [judge("neutral")]
+
+
+def test_what_was_said_outright_goes_before_what_follows_from_an_alert(tmp_path: Path, judge: Judge) -> None:
+    store = LabelStore(tmp_path)
+    store.add(
+        [judge("positive"), judge("negative", later_min=5, kind="true_alarm"), judge(None, later_min=9, kind="stale")]
+    )
+    assert sorted(str(one.answer) for one in store.read()) == ["None", "positive"]
+
+
+def test_texts_are_for_their_owner_alone(tmp_path: Path, judge: Judge) -> None:
+    store = LabelStore(tmp_path)
+    store.add([judge("neutral")])
+    assert store.path.stat().st_mode & 0o077 == 0
+
+
 def test_a_spoilt_line_is_told_with_its_number_and_nothing_is_written(tmp_path: Path, judge: Judge) -> None:
     store = LabelStore(tmp_path)
     store.add([judge("negative"), judge("neutral", message="desk:2")])

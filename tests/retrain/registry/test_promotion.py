@@ -60,7 +60,8 @@ def made(desk: Desk, tmp_path: Path, seed: int, gate: str = "passed") -> Registe
     write_tiny_model(folder, seed=seed)
     found = desk.registry.register(folder, parameters={}, figures={}, tags={})
     if gate:
-        desk.registry.mark(found, gate)  # type: ignore[arg-type]
+        champion = desk.registry.called("champion")
+        desk.registry.mark(found, gate, against=found.model if champion is None else champion.model)  # type: ignore[arg-type]
     return desk.registry.find(found.number)
 
 
@@ -126,6 +127,27 @@ def test_workers_that_cannot_be_told_keep_their_champion(desk: Desk, tmp_path: P
     assert desk.registry.find("champion").number == first.number
     assert desk.registry.called("previous") is None
     assert read_entries(desk.runs) == []
+
+
+def test_what_passed_against_a_champion_of_the_past_is_judged_again(
+    desk: Desk, tmp_path: Path, workers: _Workers
+) -> None:
+    adopt(desk, _folder(tmp_path, 1))
+    one, other = made(desk, tmp_path, 2), made(desk, tmp_path, 3)
+    promote(desk, one)
+    with pytest.raises(RegistryError, match="is champion by now: let the gate judge it again"):
+        promote(desk, other)
+    assert [told.version for told in workers.told] == [one.model.version]
+
+
+def test_an_audit_log_that_cannot_be_written_is_told_as_it_is(desk: Desk, tmp_path: Path) -> None:
+    adopt(desk, _folder(tmp_path, 1))
+    second = made(desk, tmp_path, 2)
+    desk.runs.write_text("a file stands where the folder should be")
+    with pytest.raises(RegistryError, match=r"the workers answer with .* but not all of it is written down"):
+        promote(desk, second)
+    assert desk.registry.find("champion").number == second.number
+    assert desk.registry.find("previous").model.name == "shipped"
 
 
 def test_what_is_champion_already_is_not_adopted_again(desk: Desk, tmp_path: Path) -> None:

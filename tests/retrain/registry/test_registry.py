@@ -65,7 +65,7 @@ def test_models_are_found_by_number_and_by_the_beginning_of_their_version(make, 
 
 def test_what_the_gate_said_stays_with_the_model(make, registry: Registry, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     found = make(5)
-    registry.mark(found, "refused")
+    registry.mark(found, "refused", against=found.model)
     assert registry.find(found.number).gate == "refused"
     path = tmp_path / "verdict.json"
     path.write_text(json.dumps({"promoted": False}))
@@ -85,6 +85,23 @@ def test_a_server_that_is_down_is_told_with_its_address() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RegistryError, match=f"the registry {address} cannot be opened.*The champion stays"):
         Registry(address, "tests")
+
+
+def test_a_password_in_the_address_is_never_shown() -> None:
+    with pytest.raises(RegistryError) as caught:
+        Registry(f"http://ana:planted-secret@127.0.0.1:{free_port()}", "tests")
+    assert "planted-secret" not in str(caught.value)
+    assert "http://[hidden]@127.0.0.1" in str(caught.value)
+
+
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(make, registry: Registry, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    from models.prediction import ModelId
+
+    found = replace(make(7), model=ModelId("../../evil", "0" * 12))
+    with pytest.raises(RegistryError, match="a name that is no folder's"):
+        registry.fetch(found, tmp_path / "models")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
