@@ -29,6 +29,8 @@ class _Partition:
     told: datetime | None = None
     """Highest event time that the monitors were told."""
     idle: bool = False
+    inherited: bool = False
+    """Another process watched it before, and may have told the monitors that it is idle."""
     quiet_since_s: float | None = None
     live: bool = False
     feeds: dict[str, None] | None = None
@@ -56,9 +58,16 @@ class FeedClock:
         self._lateness = timedelta(seconds=lateness_s)
         self._partitions: dict[int, _Partition] = {}
 
-    def assign(self, partitions: set[int]) -> None:
-        """Take note of which partitions are this process's to watch now."""
-        self._partitions = {p: self._partitions.get(p, _Partition()) for p in sorted(partitions)}
+    def assign(self, partitions: set[int], *, inherited: bool = False) -> None:
+        """Take note of which partitions are this process's to watch now.
+
+        Args:
+            partitions: their numbers.
+            inherited: others may have watched the new ones before. Whether these count as idle is then not known, and
+                the monitors are told that they are not before anything of them, or past them, is delivered.
+        """
+        known = self._partitions
+        self._partitions = {p: known.get(p) or _Partition(inherited=inherited) for p in sorted(partitions)}
 
     def snapshot(self) -> bytes:
         """Return all that it knows of its partitions, as JSON for `restore`."""
@@ -70,8 +79,8 @@ class FeedClock:
 
     @property
     def has_idle(self) -> bool:
-        """Whether any partition is idle."""
-        return any(partition.idle for partition in self._partitions.values())
+        """Whether any partition is idle, or may count as idle with the monitors."""
+        return any(partition.idle or partition.inherited for partition in self._partitions.values())
 
     def wake(self, waiting: set[int]) -> list[Progress]:
         """Before a batch is delivered: the idle partitions on which something waits are idle no more.
@@ -83,8 +92,8 @@ class FeedClock:
         for number in sorted(waiting & self._partitions.keys()):
             partition = self._partitions[number]
             partition.quiet_since_s = None
-            if partition.idle:
-                partition.idle = False
+            if partition.idle or partition.inherited:
+                partition.idle = partition.inherited = False
                 woken.append(self._progress(number, partition))
         return woken
 
@@ -145,6 +154,7 @@ class FeedClock:
             if partition.feeds is not None or quiet_s < self._idle_after_s:
                 continue
             was_idle, partition.idle = partition.idle, True
+            partition.inherited = False  # it is told below, as it was not idle here
             if partition.live:
                 self._advance(partition, now)
             elif partition.ended and partition.high is not None:

@@ -244,3 +244,45 @@ def test_the_end_of_one_feed_hurries_no_other_and_a_continuation_is_in_time() ->
     feeds.tick(NOW, 100.0, NOTHING)
     later = NOW + timedelta(seconds=5)
     assert feeds.tick(NOW, 100.0 + IDLE_S, NOTHING) == [progress(later, idle=True)], "a message came after the end"
+
+
+def test_a_partition_that_another_watched_is_said_to_be_awake_before_what_waits_on_it_is_delivered() -> None:
+    feeds = FeedClock(partitions=4, idle_after_s=IDLE_S)
+    feeds.assign({0, 1}, inherited=True)
+    assert feeds.has_idle  # for all that is known here: the one before may have told so
+    assert feeds.wake({1}) == [progress(None, idle=False, partition=1)]
+    assert feeds.wake({1}) == []
+    assert feeds.has_idle
+    assert feeds.tick(NOW, 100.0, NOTHING) == []
+    assert feeds.tick(NOW, 100.0 + IDLE_S, {1}) == [progress(None, idle=True, partition=0)]
+    assert feeds.wake({0}) == [progress(None, idle=False, partition=0)]
+    assert not feeds.has_idle
+
+
+def test_a_partition_that_was_watched_here_all_along_is_not_told_of_again() -> None:
+    feeds = FeedClock(partitions=4, idle_after_s=IDLE_S)
+    feeds.assign({0}, inherited=True)
+    feeds.wake({0})
+    feeds.assign({0, 2}, inherited=True)
+    assert feeds.wake({0}) == []
+    assert feeds.wake({2}) == [progress(None, idle=False, partition=2)]
+
+
+def test_the_message_that_came_before_a_handover_keeps_a_slower_partition_from_being_passed_by() -> None:
+    from streams.monitor.clock import observe
+    from streams.monitor.state import ClockState
+
+    state, lateness_ms = ClockState(), 120_000
+    for told in (progress(NOW, idle=True, partition=0), progress(NOW, idle=False, partition=1)):
+        observe(
+            state,
+            Progress(partition=told.partition, partitions=2, event_time=NOW, idle=told.idle),
+            lateness_ms=lateness_ms,
+        )
+    before = state.watermark_ms
+    feeds = FeedClock(partitions=2, idle_after_s=IDLE_S)
+    feeds.assign({0, 1}, inherited=True)
+    for news in feeds.wake({0, 1}):
+        observe(state, news, lateness_ms=lateness_ms)
+    ahead = Progress(partition=1, partitions=2, event_time=NOW + timedelta(hours=1), idle=False)
+    assert observe(state, ahead, lateness_ms=lateness_ms) == before  # what waits on the other one is not late
