@@ -108,13 +108,17 @@ def record_of(given: Given, *, by: str, at: datetime) -> Verdict:
 
 
 def key_of(verdict: Verdict) -> bytes:
-    """Return the key on `squall.labels`: the message, or the alert where all of it is judged, and who judged it.
+    """Return the key on `squall.labels`: what is judged, for which company, and by whom. Pure.
+
+    It is a JSON array of the kind of thing, its id, the company or null, and who judged, such as
+    `["message","wire:7",null,"anna"]`: ids and names may hold any sign, and no two readings share a key.
 
     The topic is compacted: under the message alone the second person's word would be the end of the first one's, and
-    nobody would learn that they disagree.
+    nobody would learn that they disagree; and one message may be judged for each of the companies that it names.
     """
-    whole = verdict.alert_id if verdict.verdict in OF_ALERTS else verdict.message_id
-    return f"{whole}/{verdict.by}".encode()
+    of_alert = verdict.verdict in OF_ALERTS
+    whole = verdict.alert_id if of_alert else verdict.message_id
+    return msgspec.json.encode(["alert" if of_alert else "message", whole, verdict.entity, verdict.by])
 
 
 def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:

@@ -21,6 +21,10 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _SHARED = ipaddress.IPv4Network("100.64.0.0/10")
 _UNIQUE_LOCAL = ipaddress.IPv6Network("fc00::/7")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All of IPv6 that is given out. What lies beside it may lead inside: NAT64 of a site, IPv4 in translation (SIIT), the
+old site-local addresses, segment routing. Python's own table knows some of them only, by version."""
+_DOCUMENTATION = tuple(ipaddress.IPv6Network(text) for text in ("2001:db8::/32", "3fff::/20"))
 _PRIVATE_V4 = tuple(ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _METADATA = frozenset(
     ipaddress.ip_address(text)
@@ -97,7 +101,14 @@ def _kind(address: _Address) -> str | None:
         inside = address in _UNIQUE_LOCAL
     if inside:
         return "private"
-    return None if address.is_global else "reserved"
+    return "reserved" if not address.is_global or _is_reserved_v6(address) else None
+
+
+def _is_reserved_v6(address: _Address) -> bool:
+    """Whether this is an IPv6 address that no machine on the internet has. IPv4 ones inside are unwrapped by now."""
+    return isinstance(address, ipaddress.IPv6Address) and (
+        address not in _GLOBAL_UNICAST or any(address in network for network in _DOCUMENTATION)
+    )
 
 
 def require_allowed(text: str, allowed: AllowPrivate) -> None:

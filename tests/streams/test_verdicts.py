@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streams.errors import InputError
 from streams.records import decode_verdict, encode
-from streams.verdicts import MOST_VERDICTS, check_name, key_of, parse, record_of
+from streams.verdicts import MOST_VERDICTS, Given, check_name, key_of, parse, record_of
 
 AT = datetime(2026, 3, 18, 12, tzinfo=UTC)
 
@@ -24,10 +24,13 @@ def verdict(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "key"),
     [
-        ({}, b"a1/anna"),
-        ({"verdict": "negative", "message_id": "wire:7"}, b"wire:7/anna"),
-        ({"verdict": "stale", "message_id": "wire:7", "entity": "ACME", "note": "old\nnews"}, b"wire:7/anna"),
-        ({"verdict": "true_alarm", "message_id": "wire:7"}, b"a1/anna"),
+        ({}, b'["alert","a1",null,"anna"]'),
+        ({"verdict": "negative", "message_id": "wire:7"}, b'["message","wire:7",null,"anna"]'),
+        (
+            {"verdict": "stale", "message_id": "wire:7", "entity": "ACME", "note": "old\nnews"},
+            b'["message","wire:7","ACME","anna"]',
+        ),
+        ({"verdict": "true_alarm", "message_id": "wire:7"}, b'["alert","a1",null,"anna"]'),
     ],
 )
 def test_a_verdict_is_keyed_by_what_it_judges_and_who_says_it(fields: dict[str, Any], key: bytes) -> None:
@@ -35,6 +38,20 @@ def test_a_verdict_is_keyed_by_what_it_judges_and_who_says_it(fields: dict[str, 
     record = record_of(given, by="anna", at=AT)
     assert decode_verdict(encode(record)) == record
     assert (record.by, record.learned_at, key_of(record)) == ("anna", AT, key)
+
+
+_TEXT = st.text(st.sampled_from('a/",[]\\:\u00e9'), min_size=1, max_size=4)
+_PARTS = st.tuples(st.sampled_from(["negative", "false_alarm"]), _TEXT, st.none() | _TEXT, _TEXT)
+
+
+@given(_PARTS, _PARTS)
+def test_two_verdicts_share_a_key_only_if_they_judge_the_same_by_the_same(one: Any, other: Any) -> None:
+    def key(parts: Any) -> bytes:
+        kind, id_, entity, by = parts
+        named = {"alert_id" if kind == "false_alarm" else "message_id": id_}
+        return key_of(record_of(Given(verdict=kind, entity=entity, **named), by=by, at=AT))
+
+    assert (key(one) == key(other)) == (one == other)
 
 
 def test_one_or_many_are_taken() -> None:

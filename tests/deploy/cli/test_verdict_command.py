@@ -35,9 +35,9 @@ def test_a_verdict_is_on_record_with_who_judged(settings_with_topics: Settings) 
     first, second = [
         (record.key, decode_verdict(record.value)) for record in records_of(settings, settings.topics.labels)
     ]
-    assert first[0] == b"2929662a07e4834b/anna"
+    assert first[0] == b'["alert","2929662a07e4834b",null,"anna"]'
     assert (first[1].alert_id, first[1].message_id, first[1].by) == ("2929662a07e4834b", None, "anna")
-    assert second[0] == b"wire:7/bo"
+    assert second[0] == b'["message","wire:7","ACME","bo"]'
     assert (second[1].message_id, second[1].alert_id, second[1].note) == ("wire:7", "2929662a07e4834b", "a joke")
 
 

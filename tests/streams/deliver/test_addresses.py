@@ -51,6 +51,17 @@ REFUSED = {
     "240.0.0.1": "reserved",
     "192.0.2.1": "reserved",
     "2001:db8::1": "reserved",
+    "3fff::1": "reserved",
+    "64:ff9b:1::7f00:1": "reserved",
+    "64:ff9b:1:ffff::808:808": "reserved",
+    "fec0::1": "reserved",
+    "feff::1": "reserved",
+    "::ffff:0:127.0.0.1": "reserved",
+    "::ffff:0:10.0.0.1": "reserved",
+    "::ffff:0:8.8.8.8": "reserved",
+    "5f00::1": "reserved",
+    "4000::1": "reserved",
+    "100::1": "reserved",
 }
 
 
@@ -75,6 +86,13 @@ def test_a_list_opens_its_own_networks_alone_of_any_kind() -> None:
         assert why_refused(address, allowed) is None
     for address in ("10.21.0.1", "127.0.0.1", "169.254.169.253", "fc00::1"):
         assert why_refused(address, allowed)
+
+
+@given(st.ip_addresses(v=6))
+def test_of_ipv6_only_what_is_given_out_may_be_called(address: Any) -> None:
+    if why_refused(str(address), False) is None:
+        inner = address.ipv4_mapped or address in ip_network("64:ff9b::/96") or address in ip_network("::/96")
+        assert address in ip_network("2000::/3") or inner
 
 
 @given(st.ip_addresses(v=4))
