@@ -18,13 +18,14 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.app.apps import Fatal
 from streams.scoring import RawRecord
 
 _log = logging.getLogger(__name__)
 
 _POLL_MS = 100
-_MOST_RECORDS = 1_024
-"""Read at once: few enough that those behind them do not wait long."""
+_MOST_RECORDS = 8_192
+"""Read at once. It takes turns with the scorer's batches, so what is behind catches up by reading more at a time."""
 _PAUSE_S = 2.0
 
 Take = Callable[[Sequence[RawRecord]], Awaitable[None]]
@@ -39,15 +40,24 @@ class ExpressLane:
         topic: the messages topic.
         following: by partition of this process, the offset whose turn is next.
         take: called with what was read.
+        fatal: ends the process: what was taken and not delivered would be passed over in its turn.
     """
 
     def __init__(
-        self, options: Mapping[str, Any], topic: str, *, following: Callable[[], dict[int, int]], take: Take
+        self,
+        options: Mapping[str, Any],
+        topic: str,
+        *,
+        following: Callable[[], dict[int, int]],
+        take: Take,
+        fatal: Fatal,
     ) -> None:
         self._options = options
         self._topic = topic
         self._following = following
         self._take = take
+        self._fatal = fatal
+        self._is_broken = False
         self._open = asyncio.Event()
         self._under_way = asyncio.Lock()
         self._read: dict[int, int] = {}
@@ -60,20 +70,25 @@ class ExpressLane:
             self._open.clear()
 
     async def settled(self) -> None:
-        """Return when what was taken so far is delivered."""
+        """Return when what was taken so far is delivered; never, if it was not: nothing may be acknowledged then."""
         async with self._under_way:
-            return
+            if self._is_broken:
+                await asyncio.Event().wait()
 
     async def run(self) -> None:
         """Read ahead whenever it is open, for ever. While Kafka does not answer, all is left to its turn.
 
         Raises:
-            Exception: what was taken can neither be scored nor be delivered.
+            Exception: what was taken could neither be scored nor be delivered, and `fatal` has let it pass.
         """
-        while True:
+        while not self._is_broken:
             await self._open.wait()
             consumer = AIOKafkaConsumer(
-                **self._options, client_id="squall-express", group_id=None, enable_auto_commit=False
+                **self._options,
+                client_id="squall-express",
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",  # what retention has taken is passed over, and not all that came since
             )
             try:
                 await consumer.start()
@@ -97,7 +112,17 @@ class ExpressLane:
                 self._read[record.partition] = record.offset + 1
             if records:
                 async with self._under_way:
-                    await self._take(records)
+                    await self._take_or_end(records)
+
+    async def _take_or_end(self, records: Sequence[RawRecord]) -> None:
+        try:
+            await self._take(records)
+        except BaseException as error:
+            self._is_broken = True
+            if isinstance(error, Exception):
+                # At once, and while nobody can acknowledge what was taken; the next process finds it in its turn.
+                self._fatal(error)
+            raise
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         """Read the partitions that are this process's now, from where their turn is unless further on already."""

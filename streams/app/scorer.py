@@ -81,8 +81,9 @@ class ScorerService:
         self.express = ExpressLane(
             aiokafka_options(settings.kafka),
             settings.topics.messages,
-            following=lambda: stage.turns.next_offsets,
+            following=self._following,
             take=self._take_ahead,
+            fatal=fatal,
         )
         self._sending = asyncio.Lock()
         self._threads = {
@@ -128,7 +129,7 @@ class ScorerService:
 
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             self.assigned = assigned_partitions(assigned, self._settings.topics.messages)
-            self._feeds.assign(self.assigned)
+            self._feeds.assign(self.assigned, inherited=True)
             await asyncio.get_running_loop().run_in_executor(
                 self._threads["prepare"], self._stage.turns.keep, self.assigned
             )
@@ -148,6 +149,13 @@ class ScorerService:
             async with self._sending:
                 waiting = {number for number, position in self.positions.items() if position.waiting}
                 await self._tell(self._feeds.tick(datetime.now(UTC), time.monotonic(), waiting))
+            if not waiting:
+                self.express.set_open(False)  # no batch comes that would say so
+
+    def _following(self) -> dict[int, int]:
+        """Of the partitions that are this process's now, the offset whose turn is next."""
+        mine = self.assigned or set()
+        return {number: offset for number, offset in self._stage.turns.next_offsets.items() if number in mine}
 
     async def _read_positions(self) -> None:
         self.positions = await self._offsets.read()
@@ -201,7 +209,7 @@ class ScorerService:
         assert batch.scored_at is not None  # noqa: S101
         prepared = batch.prepared
         with metrics.STEP_SECONDS.labels("deliver").time():
-            if prepared.ahead or prepared.repeated:
+            if prepared.unsettled:
                 await self.express.settled()  # what this batch passes over must be delivered before it is acknowledged
             await self._write(prepared, batch.predictions, batch.scored_at)
             for event in batch.events:

@@ -113,6 +113,10 @@ class Prepared:
     repeated: int = 0
     ahead: int = 0
     """Good messages that were taken before their turn: see `ScoringStage.prepare_ahead`."""
+    was_taken_ahead: bool = False
+    """It holds messages that were taken before their turn."""
+    unsettled: bool = False
+    """Something that is passed over, as taken ahead or repeated, was not delivered yet when this batch was prepared."""
     unlinked: int = 0
     """Good messages that are about no company of the table."""
 
@@ -179,7 +183,7 @@ class ScoringStage:
         `prepare`, not beside it; records whose turn has come are passed over.
         """
         taken: list[RawRecord] = []
-        batch = Prepared(taken)
+        batch = Prepared(taken, was_taken_ahead=True)
         for record in records:
             if record.key == FEED_MARK_KEY or not self.turns.is_to_come(record.partition, record.offset):
                 continue
@@ -219,7 +223,10 @@ class ScoringStage:
             else:
                 model = prediction.model or self._scorer.model  # of several models each says its own
                 version = ModelVersion(name=model.name, version=model.version)
-                outcome.mentions.extend(self._mentions(ready, prediction, version, scored_at))
+                found = self._mentions(ready, prediction, version, scored_at)
+                if batch.was_taken_ahead:
+                    found = [msgspec.structs.replace(mention, ahead=True) for mention in found]
+                outcome.mentions.extend(found)
         return outcome
 
     def delivered(self, batch: Prepared) -> None:
@@ -244,6 +251,7 @@ class ScoringStage:
         message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
         batch.heard[message.source] = max(record.received_at, batch.heard.get(message.source, record.received_at))
         name = message_id(message.source, message.id)
+        batch.unsettled = batch.unsettled or self.turns.is_open(name)
         if ahead:
             batch.ahead += 1
             batch.times.append((record.partition, message.published_at, record.received_at))

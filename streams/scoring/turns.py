@@ -61,6 +61,10 @@ class Turns:
         """
         return self._under_way.get(message_id, (partition, offset)) != (partition, offset)
 
+    def is_open(self, message_id: str) -> bool:
+        """Whether a message is under way, from whichever place."""
+        return message_id in self._under_way
+
     def end(self, message_id: str) -> None:
         """Note that a message is under way no more."""
         self._under_way.pop(message_id, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +55,9 @@ def test_what_is_taken_ahead_says_the_same_as_in_its_turn() -> None:
     first, second = watching_stage(), watching_stage()
     first.prepare([message(OTHER_NEWS, id="0")])
     ahead, in_turn = first.prepare_ahead([record]), second.prepare([record])
-    assert first.finish(ahead, first.score(ahead), scored_at=SCORED).mentions == (
+    taken = first.finish(ahead, first.score(ahead), scored_at=SCORED).mentions
+    assert {mention.ahead for mention in taken} == {True}
+    assert [msgspec.structs.replace(mention, ahead=msgspec.UNSET) for mention in taken] == (
         second.finish(in_turn, second.score(in_turn), scored_at=SCORED).mentions
     )
 
@@ -93,6 +96,17 @@ def test_a_message_taken_ahead_makes_its_repeat_elsewhere_a_repeat() -> None:
     deliver(stage, ahead)
     assert stage.prepare([message(offset=2)]).repeated == 1
     assert stage.prepare([message(offset=7)]).ahead == 1
+
+
+def test_a_batch_knows_whether_what_it_passes_over_was_delivered() -> None:
+    stage = watching_stage()
+    stage.prepare([message(OTHER_NEWS, id="0", offset=0)])
+    ahead = stage.prepare_ahead([message(offset=3), message(id="2", offset=4)])
+    assert stage.prepare([message(offset=3)]).unsettled
+    deliver(stage, ahead)
+    settled = stage.prepare([message(id="2", offset=4)])
+    assert (settled.ahead, settled.unsettled) == (1, False)
+    assert not stage.prepare([message(id="2", offset=5)]).unsettled
 
 
 def test_partitions_that_go_elsewhere_are_forgotten() -> None:
