@@ -17,11 +17,12 @@ def observe(state: ClockState, record: LogEntry, *, lateness_ms: int) -> int | N
     """Take one record into account and return the watermark, in milliseconds; it never goes back.
 
     None means that some message partition has not been heard of, so that no bin may close yet. A seed tells of the
-    past: it moves nothing.
+    past: it moves nothing. A mention that was taken ahead of its turn says that its partition is awake, and no more.
     """
     if isinstance(record, Mention):
         feed = _feed(state, record.origin.partition)
-        at_ms: int | None = to_ms(record.published_at)
+        # Of one that was taken ahead, what stands before it on its partition is yet to come.
+        at_ms = None if record.ahead is True else to_ms(record.published_at)
         feed.idle = False
     elif isinstance(record, Seed):
         return state.watermark_ms

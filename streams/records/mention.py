@@ -81,6 +81,9 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     so."""
     own_topics: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     """Probabilities of the topics that the desk added (`classifier.own_topics`); not written where there are none."""
+    ahead: bool | msgspec.UnsetType = msgspec.UNSET
+    """Its message was taken before its turn, as the company is watched and the others wait; written where it is so. Its
+    time then says nothing of how far its partition has come."""
     story: str | msgspec.UnsetType = msgspec.UNSET
     """The story that the mention's author says it belongs to: in a replay of scored history, on request
     (`--trust-stories`). The monitor takes it where it is set. The scorer never sets it, and it is then not written.

@@ -74,4 +74,5 @@ def time_alone(mention: Mention) -> Progress:
     `streams.monitor.clock.observe` takes from a mention that its partition has come to its time and is not idle; a
     Progress that knows of no partitions says just that.
     """
-    return Progress(partition=mention.origin.partition, partitions=0, event_time=mention.published_at, idle=False)
+    time = None if mention.ahead is True else mention.published_at
+    return Progress(partition=mention.origin.partition, partitions=0, event_time=time, idle=False)
