@@ -44,6 +44,7 @@ Ending = Literal["promoted", "passed", "refused", "not_due"]
 Say = Callable[[str], None]
 
 _SEEDS = 2**31
+_FAIR = "champion_held_out_the_holdout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapsh
     retrain = run.settings.retrain
     files: dict[Task, Sequence[Path]] = {"sentiment": retrain.sentiment, "topic": retrain.topic}
     _check_names(files)
-    ledger, fair = Ledger(retrain.datasets), True
+    ledger, fair = Ledger(retrain.datasets), _was_fair(read_entries(retrain.runs))
     if not ledger.path.exists():
         sides = sides_of(champion, files)
         fair = sides is not None or not any(files.values())
@@ -191,6 +192,12 @@ def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapsh
         repeat_labels=retrain.repeat_labels,
     )
     return build(retrain.datasets, [*old, *labelled], recipe), fair
+
+
+def _was_fair(entries: Sequence[Entry]) -> bool:
+    """What was found out when the holdout was first drawn; until then nothing speaks against it."""
+    found = [entry.facts[_FAIR] for entry in entries if _FAIR in entry.facts]
+    return bool(found[-1]) if found else True
 
 
 def _check_names(files: Mapping[Task, Sequence[Path]]) -> None:
@@ -273,7 +280,7 @@ def _conclude(run: Run, challenger: Path, snapshot: Snapshot, verdict: Verdict, 
         "labels": labels,
         "data_set": snapshot.version,
         "run": registered.run,
-        "champion_held_out_the_holdout": fair,
+        _FAIR: fair,
         "failed": [check.name for check in verdict.failed],
     }
     if not verdict.promoted:
