@@ -25,7 +25,7 @@ from streams.receiver_sections import (
 )
 
 LANES: dict[str, int] = {"webhook": 8, "alertmanager": 4, "pagerduty": 4, "slack": 4, "teams": 4, "email": 2}
-"""Alerts under way at once, by type: one that a receiver chokes on delays few companies, and none press it."""
+"""Attempts under way at once, by type: so many that a slow one delays few, so few that they press nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def make_channel(settings: DeliverySettings, name: str) -> Channel:
     if isinstance(receiver, WebhookReceiver):
         return _webhook(settings, receiver, name, names)
     if isinstance(receiver, AlertmanagerReceiver):
-        return _alertmanager(settings, receiver, where)
+        return _alertmanager(settings, receiver, name, where)
     if isinstance(receiver, PagerDutyReceiver):
         return _pagerduty(settings, receiver, where)
     if isinstance(receiver, EmailReceiver):
@@ -89,7 +89,9 @@ def _webhook(settings: DeliverySettings, receiver: WebhookReceiver, name: str, n
     )
 
 
-def _alertmanager(settings: DeliverySettings, receiver: AlertmanagerReceiver, where: str) -> AlertmanagerChannel:
+def _alertmanager(
+    settings: DeliverySettings, receiver: AlertmanagerReceiver, name: str, where: str
+) -> AlertmanagerChannel:
     urls = [read_url(url, f"{where}.urls", receiver.allow_private) for url in receiver.urls]
     token = secret(receiver, "token", where)
     password = secret(receiver, "password", where)
@@ -103,6 +105,7 @@ def _alertmanager(settings: DeliverySettings, receiver: AlertmanagerReceiver, wh
         urls,
         _transport(receiver, advice, token, password, headers.get("Authorization", "").partition(" ")[2]),
         external_url=settings.external_url,
+        receiver=name,
         headers=headers,
         resend_every_s=receiver.resend_every_s,
         severity_label=receiver.severity_label,

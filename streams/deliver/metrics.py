@@ -46,6 +46,16 @@ RESENT = Counter(
     "Copies of alerts that a receiver is sent for as long as they fire.",
     ["receiver"],
 )
+RESEND_ERRORS = Counter(
+    "squall_alert_resend_errors_total",
+    "Times at which what fires could not be sent again because of a defect in the receiver's code.",
+    ["receiver"],
+)
+RESEND_FAILED = Counter(
+    "squall_alerts_resend_failed_total",
+    "Copies of firing alerts that a member of a receiver did not take.",
+    ["receiver"],
+)
 
 
 def begin(receiver: str) -> None:
@@ -54,7 +64,7 @@ def begin(receiver: str) -> None:
         DELIVERED.labels(receiver=receiver, outcome=outcome)
     for outcome in ("taken", "retry", "refused"):
         ATTEMPTS.labels(receiver, outcome)
-    for metric in (WAITING, SECONDS, SUSPENDED, UNDELIVERED, RESENT):
+    for metric in (WAITING, SECONDS, SUSPENDED, UNDELIVERED, RESENT, RESEND_ERRORS, RESEND_FAILED):
         metric.labels(receiver)
 
 

@@ -200,10 +200,16 @@ def _delivery() -> list[Panel]:
         lines(
             "Copies of firing alerts, in an hour",
             "An Alertmanager is sent what fires again and again, as Prometheus does; others are told once. 0 with "
-            "alerts that fire: it does not get them.",
+            "alerts that fire: it does not get them. Not taken for minutes: there, what fires is over by itself.",
             Query(
                 or_word(f"sum by (receiver) (increase(squall_alerts_resent_total{{{_JOB}}}[1h]))", *_NO_RECEIVER),
                 "{{receiver}}",
+            ),
+            Query(
+                or_word(
+                    f"sum by (receiver) (increase(squall_alerts_resend_failed_total{{{_JOB}}}[1h]))", *_NO_RECEIVER
+                ),
+                "{{receiver}} not taken",
             ),
             width=6,
         ),

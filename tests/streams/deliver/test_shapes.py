@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.config import DeliverySettings
+from streams.deliver import alertmanager, metrics
 from streams.deliver.alertmanager import AlertmanagerChannel, postable
 from streams.deliver.attempts import Channel, Refused, TryAgain
 from streams.deliver.build import make_channel
@@ -22,6 +24,7 @@ from streams.deliver.templates import Template
 from streams.deliver.view import harmless, view
 from streams.errors import ConfigError
 from streams.records import Alert
+from tests.streams.app.test_deliverer import until
 from tests.streams.deliver.recording import Recording, recording
 from tests.streams.invented_alert import AT, EVIDENCE, sample_alert
 
@@ -238,10 +241,12 @@ async def test_every_member_of_a_cluster_is_told_and_one_that_takes_it_is_enough
     async with recording() as other:
         channel = await cluster(receiver, other, token=SECRET)
         await channel.send(sample_alert())
+        await until(lambda: receiver.requests and other.requests, "both are told")
         assert receiver.requests[0].path == other.requests[0].path == "/api/v2/alerts"
         assert receiver.requests[0].headers["Authorization"] == f"Bearer {SECRET}"
         receiver.answers = [web.Response(status=503)]
-        assert "it answered 200" in await channel.send(sample_alert())
+        assert await channel.send(sample_alert()) == f"{other.origin}: it answered 200"
+        await until(lambda: not receiver.answers, "the other one has failed")
         receiver.answers, other.answers = [web.Response(status=503)], [web.Response(status=400)]
         with pytest.raises(TryAgain, match="503"):
             await channel.send(sample_alert())
@@ -249,6 +254,74 @@ async def test_every_member_of_a_cluster_is_told_and_one_that_takes_it_is_enough
         with pytest.raises(Refused):
             await channel.send(sample_alert())
         await channel.aclose()
+
+
+async def test_a_member_that_hangs_holds_up_no_other_and_hears_all_in_order_afterwards(receiver: Recording) -> None:
+    go_on = asyncio.Event()
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await go_on.wait()
+        return web.Response()
+
+    def told(member: Recording) -> list[str]:
+        return [one.headers["Idempotency-Key"] for one in member.requests]
+
+    async with recording() as other:
+        other.answers = [hang]
+        channel = await cluster(receiver, other, timeout_s=60)
+        keys = [f"a{n}-1" for n in range(5)]
+        for n in range(5):
+            assert receiver.origin in await channel.send(sample_alert(id=f"a{n}"))
+        assert told(receiver) == keys, "while the other one has not answered once"
+        assert await channel.resend(lambda: [sample_alert(id="a0")]) == 1
+        assert len(other.requests) == 1
+        go_on.set()
+        await until(lambda: len(other.requests) == 6, "the other one catches up")
+        await channel.aclose()
+    assert [one.headers.get("Idempotency-Key") for one in other.requests] == [*keys, None]
+
+
+async def test_of_a_member_that_hangs_for_ever_no_queue_grows_without_bound_and_closing_ends_it(
+    receiver: Recording, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(alertmanager, "_MOST_WAITING", 2)
+    monkeypatch.setattr(alertmanager, "_CLOSE_WITHIN_S", 0.01)
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async with recording() as other:
+        other.answers = [hang]
+        channel = await cluster(receiver, other, timeout_s=60)
+        for n in range(5):
+            await channel.send(sample_alert(id=f"a{n}"))
+        await channel.aclose()
+    assert len(receiver.requests) == 5
+    assert len(other.requests) == 1
+    assert caplog.text.count("2 alerts wait for it already") == 3
+
+
+async def test_an_end_is_not_overtaken_by_a_copy_that_was_made_before_it(receiver: Recording) -> None:
+    fires = [sample_alert(id="a")]
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        reached.set()
+        await go_on.wait()
+        return web.Response()
+
+    receiver.answers = [slow]
+    channel = await cluster(receiver)
+    first = asyncio.create_task(channel.send(fires[0]))
+    await reached.wait()
+    fires.clear()  # as the book does when an end is about to be told
+    end = asyncio.create_task(channel.send(sample_alert(id="a", transition=2, state="resolved")))
+    copies = asyncio.create_task(channel.resend(lambda: fires))
+    go_on.set()
+    await asyncio.gather(first, end, copies)
+    await channel.aclose()
+    assert [one.headers.get("Idempotency-Key") for one in receiver.requests] == ["a-1", "a-2"]
 
 
 async def test_a_login_by_name_and_password(receiver: Recording) -> None:
@@ -277,6 +350,65 @@ async def test_copies_are_sent_together_and_a_failure_is_only_logged(
     assert await channel.resend(lambda: alerts) == 0
     await channel.aclose()
     assert "3 alerts were not sent again" in caplog.text
+
+
+def many(number: int) -> list[Alert]:
+    return [sample_alert(id=f"a{n}", labels={"entity": f"CO{n}"}) for n in range(number)]
+
+
+async def test_a_bad_alert_among_many_costs_no_other_its_copy(
+    receiver: Recording, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: set[str] = set()
+
+    async def picky(request: web.Request) -> web.StreamResponse:
+        named = [one["labels"]["entity"] for one in json.loads(await request.read())]
+        if "CO7" in named or "CO1100" in named:
+            return web.Response(status=400)
+        taken.update(named)
+        return web.Response()
+
+    receiver.answers = [picky] * 200
+    failed = metrics.RESEND_FAILED.labels("am")
+    before = failed._value.get()
+    channel = await cluster(receiver)
+    assert await channel.resend(lambda: many(1200)) == 1198
+    await channel.aclose()
+    assert taken == {f"CO{n}" for n in range(1200)} - {"CO7", "CO1100"}
+    assert failed._value.get() == before + 2
+    assert "1 alerts were not sent again to" in caplog.text
+    assert ": a1100: it answered 400" in caplog.text
+
+
+async def test_after_a_request_that_failed_the_next_copies_are_sent(receiver: Recording) -> None:
+    receiver.answers = [web.Response(status=503)]
+    channel = await cluster(receiver)
+    sent = await channel.resend(lambda: many(700))
+    await channel.aclose()
+    lost, taken = (len(one.json) for one in receiver.requests)
+    assert lost
+    assert sent == taken == 700 - lost
+
+
+async def test_if_everything_is_refused_the_halving_ends(receiver: Recording) -> None:
+    receiver.answers = [web.Response(status=400) for _ in range(2000)]
+    failed = metrics.RESEND_FAILED.labels("am")
+    before = failed._value.get()
+    channel = await cluster(receiver)
+    assert await channel.resend(lambda: many(900)) == 0
+    await channel.aclose()
+    assert failed._value.get() == before + 900
+    assert len(receiver.requests) < 450
+
+
+async def test_a_request_of_copies_is_bounded_in_bytes(receiver: Recording) -> None:
+    annotations = {"long": "x" * 100_000}
+    alerts = [sample_alert(id=f"a{n}", labels={"entity": f"CO{n}"}, annotations=annotations) for n in range(12)]
+    channel = await cluster(receiver)
+    assert await channel.resend(lambda: alerts) == 12
+    await channel.aclose()
+    assert [len(one.json) for one in receiver.requests] == [5, 5, 2]
+    assert all(len(one.body) <= 512 * 1024 for one in receiver.requests)
 
 
 def test_a_template_of_ones_own_is_used(tmp_path: Path) -> None:
