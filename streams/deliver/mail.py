@@ -3,6 +3,8 @@
 The Message-ID is made of alert, transition and receiver: a copy that was sent twice, because an answer was lost, has
 the same one, and mail programs show it once. All messages of an alert refer to one and the same root, by which they are
 shown together.
+
+A server answers for each recipient. Those that it asks to try later are tried again, without those that have the mail.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -21,6 +25,7 @@ from typing import Literal
 
 import aiosmtplib
 
+from streams.deliver import metrics
 from streams.deliver.addresses import AddressRefused, require_allowed
 from streams.deliver.attempts import Refused, TryAgain
 from streams.deliver.payload import idempotency_key
@@ -38,6 +43,8 @@ Security = Literal["starttls", "tls", "none"]
 _PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _MOST_REPLY_CHARS = 200
 _MOST_SUBJECT = 200
+_MOST_UNFINISHED = 1_000
+"""Mails of which it is remembered who has them, while others are tried again."""
 _POLICY = SMTP.clone(max_line_length=400, cte_type="7bit")
 """Subjects are not folded: some readers show the fold. RFC 5322 allows lines of 998."""
 _FINAL = range(500, 600)
@@ -85,6 +92,14 @@ def mail(
     message.set_content(text)
     message.add_alternative(html, subtype="html")
     return message
+
+
+@dataclass(slots=True)
+class _Settled:
+    """Recipients of one mail that are not asked for again."""
+
+    taken: set[str] = field(default_factory=set)
+    refused: dict[str, aiosmtplib.SMTPResponse] = field(default_factory=dict)
 
 
 class MailChannel:
@@ -149,6 +164,7 @@ class MailChannel:
         self._tls = None if security == "none" else trusted(ca_file) or ssl.create_default_context()
         self._where = where
         self._now = now
+        self._unfinished: OrderedDict[str, _Settled] = OrderedDict()
 
     @property
     def address(self) -> str:
@@ -156,12 +172,18 @@ class MailChannel:
         return f"{self._host}:{self._port}"
 
     async def send(self, alert: Alert) -> str:
-        """Send one message, once.
+        """Send one message, once, to all who do not have it yet.
+
+        It is delivered when nobody is left to try again and somebody has it; those that were refused for good are told
+        loudly and counted.
 
         Raises:
-            TryAgain: it may work later.
-            Refused: it will not.
+            TryAgain: it may work later, for one recipient at least.
+            Refused: it will not, for any of them.
         """
+        key = idempotency_key(alert)
+        settled = self._unfinished.pop(key, None) or _Settled()
+        to = [one for one in self._to if one not in settled.taken and one not in settled.refused]
         values = view(alert, external_url=self._external_url)
         message = mail(
             alert,
@@ -175,11 +197,14 @@ class MailChannel:
         )
         try:
             async with asyncio.timeout(self._timeout_s * 3):  # a conversation of several answers
-                return await self._converse(message)
+                problems, answer = await self._converse(message, to)
+                settled.taken.update(one for one in to if one not in problems)
+                return self._judged_all(settled, problems, answer)
         except (TimeoutError, aiosmtplib.SMTPTimeoutError):
             raise TryAgain(f"no answer within {self._timeout_s:g} s") from None
         except aiosmtplib.SMTPRecipientsRefused as error:
-            raise self._judged(max(one.code for one in error.recipients), error.recipients[0].message) from None
+            answers = {one.recipient: aiosmtplib.SMTPResponse(one.code, one.message) for one in error.recipients}
+            return self._judged_all(settled, answers, "")
         except aiosmtplib.SMTPResponseException as error:
             raise self._judged(error.code, error.message) from None
         except AddressRefused as error:
@@ -190,11 +215,20 @@ class MailChannel:
             raise TryAgain(_why_not_connected(error)) from None
         except (aiosmtplib.SMTPException, ValueError) as error:  # such as STARTTLS that is not offered
             raise TryAgain(f"the conversation broke: {self._shown(str(error))}") from None
+        finally:
+            # What is finished was said: it is forgotten, so that a copy that somebody asks for goes to all.
+            if len(settled.taken) + len(settled.refused) < len(set(self._to)):
+                self._unfinished[key] = settled
+                while len(self._unfinished) > _MOST_UNFINISHED:
+                    self._unfinished.popitem(last=False)
 
     async def aclose(self) -> None:
         """Nothing is held."""
 
-    async def _converse(self, message: EmailMessage) -> str:
+    async def _converse(
+        self, message: EmailMessage, to: Sequence[str]
+    ) -> tuple[Mapping[str, aiosmtplib.SMTPResponse], str]:
+        """Hand over one message, and return whom the server did not take it for, and what it said at last."""
         connection = await self._connected()
         client = aiosmtplib.SMTP(
             hostname=self._host,  # the name that the certificate has to bear
@@ -209,12 +243,10 @@ class MailChannel:
         )
         try:
             await client.connect()
-            errors, answer = await client.sendmail(self._sender, self._to, message.as_bytes())
+            problems, answer = await client.sendmail(self._sender, to, message.as_bytes())
         finally:
             client.close()  # and with it the socket
-        for recipient, problem in errors.items():
-            _log.error("%s does not take mail for %s: %s", self.address, recipient, self._shown(str(problem)))
-        return f"it answered {self._shown(answer)}"
+        return problems, answer
 
     async def _connected(self) -> socket.socket:
         """Return a socket to the first address of the server that may be called and answers."""
@@ -241,6 +273,35 @@ class MailChannel:
             else:
                 return connection
         raise problem
+
+    def _judged_all(self, settled: _Settled, problems: Mapping[str, aiosmtplib.SMTPResponse], answer: str) -> str:
+        """Return what came of a mail whose recipients the server took one by one.
+
+        Args:
+            settled: who has it, and who is refused for good; those of `problems` are added.
+            problems: what the server said of those that it did not take now.
+            answer: what it said of the others.
+
+        Raises:
+            TryAgain: for one of them it may work later.
+            Refused: for none it will, and nobody has it.
+        """
+        later: list[TryAgain] = []
+        refusals: list[Refused] = []
+        for recipient, problem in problems.items():
+            verdict = self._judged(problem.code, problem.message)
+            if isinstance(verdict, TryAgain):
+                later.append(verdict)
+                continue
+            refusals.append(verdict)
+            settled.refused[recipient] = problem
+            _log.error("%s does not take mail for %s: %s", self.address, recipient, verdict.why)
+            metrics.MAIL_REFUSED.labels(self._receiver).inc()
+        if later:
+            raise TryAgain(f"for {len(later)} of {len(self._to)} recipients {later[0].why}")
+        if settled.taken:
+            return f"it answered {self._shown(answer)}" if answer else "the others have it"
+        raise refusals[0]
 
     def _judged(self, code: int, message: str) -> TryAgain | Refused:
         answer = f"it answered {code} {self._shown(message)}"

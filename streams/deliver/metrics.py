@@ -56,6 +56,11 @@ RESEND_FAILED = Counter(
     "Copies of firing alerts that a member of a receiver did not take.",
     ["receiver"],
 )
+MAIL_REFUSED = Counter(
+    "squall_mail_recipients_refused_total",
+    "Recipients of a mail that the mail server refused for good, while others may have it.",
+    ["receiver"],
+)
 
 
 def begin(receiver: str) -> None:
@@ -64,7 +69,7 @@ def begin(receiver: str) -> None:
         DELIVERED.labels(receiver=receiver, outcome=outcome)
     for outcome in ("taken", "retry", "refused"):
         ATTEMPTS.labels(receiver, outcome)
-    for metric in (WAITING, SECONDS, SUSPENDED, UNDELIVERED, RESENT, RESEND_ERRORS, RESEND_FAILED):
+    for metric in (WAITING, SECONDS, SUSPENDED, UNDELIVERED, RESENT, RESEND_ERRORS, RESEND_FAILED, MAIL_REFUSED):
         metric.labels(receiver)
 
 

@@ -188,12 +188,21 @@ def _delivery() -> list[Panel]:
         ),
         lines(
             "Given up, in a day",
-            "Transitions that are kept, but that nobody was told of this way: SquallAlertUndelivered.",
+            "Transitions that are kept, but that nobody was told of this way: SquallAlertUndelivered. And single "
+            "recipients that a mail server does not take, while others have the mail.",
             Query(
                 or_word(
                     f"sum by (receiver) (increase(squall_alerts_undelivered_total{{{_JOB}}}[1d]))", "receiver", "none"
                 ),
                 "{{receiver}}",
+            ),
+            Query(
+                or_word(
+                    f"sum by (receiver) (increase(squall_mail_recipients_refused_total{{{_JOB}}}[1d]))",
+                    "receiver",
+                    "none",
+                ),
+                "{{receiver}}: recipients",
             ),
             width=6,
         ),

@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
 from streams.config import DeliverySettings
+from streams.deliver import metrics
 from streams.deliver.attempts import Refused, TryAgain
 from streams.deliver.build import make_channel
 from streams.deliver.mail import MailChannel
@@ -34,11 +35,14 @@ class Postbox:
         self.envelopes: list[tuple[str, list[str]]] = []
         self.answers: list[str] = []
         self.refused: set[str] = set()
+        self.later: set[str] = set()
         self.port = 0
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
         if address in self.refused:
             return f"550 no such user {address}"
+        if address in self.later:
+            return f"450 greylisted {address}"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -221,6 +225,56 @@ async def test_a_recipient_that_is_refused_keeps_nobody_else_from_the_mail(
     box.refused.add("desk@bank.example")
     with pytest.raises(Refused, match="550"):
         await channel(box).send(sample_alert())
+
+
+async def test_a_recipient_that_is_to_come_later_gets_the_mail_later_and_nobody_gets_it_twice(box: Postbox) -> None:
+    box.later = {"night@bank.example"}
+    way = channel(box)
+    for _ in range(2):
+        with pytest.raises(TryAgain, match="for 1 of 2 recipients it answered 450 greylisted"):
+            await way.send(sample_alert())
+    box.later.clear()
+    assert await way.send(sample_alert()) == "it answered taken as 17"
+    assert [to for _, to in box.envelopes] == [["desk@bank.example"], ["night@bank.example"]]
+    assert len({one["Message-ID"] for one in box.messages}) == 1
+    assert {one["To"] for one in box.messages} == {"desk@bank.example, night@bank.example"}
+
+
+async def test_one_refused_for_good_and_one_that_is_to_come_later(
+    box: Postbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    box.refused, box.later = {"desk@bank.example"}, {"night@bank.example"}
+    counted = metrics.MAIL_REFUSED.labels("mail")
+    before = counted._value.get()
+    way = channel(box)
+    with pytest.raises(TryAgain, match="450"):
+        await way.send(sample_alert())
+    box.later.clear()
+    await way.send(sample_alert())
+    assert [to for _, to in box.envelopes] == [["night@bank.example"]]
+    assert counted._value.get() == before + 1, "it is asked for once"
+    assert "does not take mail for desk@bank.example" in caplog.text
+
+
+async def test_the_last_one_is_refused_for_good_after_another_has_the_mail(box: Postbox) -> None:
+    box.later = {"night@bank.example"}
+    way = channel(box)
+    with pytest.raises(TryAgain):
+        await way.send(sample_alert())
+    box.later, box.refused = set(), {"night@bank.example"}
+    assert await way.send(sample_alert()) == "the others have it"
+    assert len(box.messages) == 1
+
+
+async def test_one_after_the_other_refused_for_good_is_a_refusal(box: Postbox) -> None:
+    box.refused, box.later = {"desk@bank.example"}, {"night@bank.example"}
+    way = channel(box)
+    with pytest.raises(TryAgain):
+        await way.send(sample_alert())
+    box.refused = {"desk@bank.example", "night@bank.example"}
+    with pytest.raises(Refused, match="550"):
+        await way.send(sample_alert())
+    assert box.messages == []
 
 
 async def test_a_server_that_is_away_or_may_not_be_called_is_tried_again(
