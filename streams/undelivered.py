@@ -46,9 +46,9 @@ class AgainPlan:
     """What sending again would send."""
 
     send: tuple[Undelivered, ...]
-    """In the order in which it happened, each once."""
+    """In the order in which it happened; of each alert the newest transition alone."""
     superseded: tuple[Undelivered, ...]
-    """Left out, as the receiver was told since how the alert went on: an alert that is over would fire again."""
+    """Left out, as the alert went on since: one that is over would fire again."""
 
 
 def read_undelivered(
@@ -84,18 +84,21 @@ def read_undelivered(
 
 
 def plan_again(found: Iterable[Undelivered], newest: Mapping[str, int]) -> AgainPlan:
-    """Decide what is worth sending to one receiver again. Pure.
+    """Decide what is worth sending to one receiver again: of each alert the newest transition, if it knows none newer.
+
+    Pure. An older one would fire what is over, or tell what the newest one says as well.
 
     Args:
         found: what it did not take.
         newest: number of the newest transition that the receiver is called for, by alert.
     """
     once = {one.transition: one for one in found}
-    kept_back = {one.alert.id: one.alert.transition for one in sorted(once.values(), key=lambda one: one.transition)}
+    known = dict(newest)
+    for id_, transition in once:
+        known[id_] = max(known.get(id_, -1), transition)
     ordered = sorted(once.values(), key=lambda one: (one.alert.at, one.transition))
-    # If the newest one is among those that were not taken, the receiver knows nothing newer.
-    superseded = [one for one in ordered if newest.get(one.alert.id, -1) > kept_back[one.alert.id]]
-    return AgainPlan(tuple(one for one in ordered if one not in superseded), tuple(superseded))
+    send = tuple(one for one in ordered if one.alert.transition == known[one.alert.id])
+    return AgainPlan(send, tuple(one for one in ordered if one.alert.transition != known[one.alert.id]))
 
 
 def newest_transitions(

@@ -204,8 +204,9 @@ def again(
 ) -> None:
     """Send to one receiver what it did not take, in order, with the same idempotency keys; to nobody else.
 
-    Left out is what the receiver knows more about by now: an alert that is over would fire again. It stays among the
-    dead letters. Exit status 1 if one of them was not taken this time either.
+    Of each alert only the newest transition is sent, and only if the receiver knows nothing newer by now: an alert that
+    is over would fire again. All of it stays among the dead letters, also what was sent: a second run sends it once
+    more, so narrow it by --since or --alert. Exit status 1 if one of them was not taken this time either.
     """
     from streams.deliver.sinks import DELIVERED_STATES
     from streams.undelivered import newest_transitions, plan_again, read_undelivered
@@ -222,7 +223,7 @@ def again(
     plan = plan_again(found, newest_transitions(current, found, lambda one: one.state in DELIVERED_STATES))
     if plan.superseded:
         number = plural(len(plan.superseded), "transition")
-        err().print(f"{number} left out, as the receiver knows by now how the alert went on", soft_wrap=True)
+        err().print(f"{number} left out, as the alert went on since", soft_wrap=True)
     if not plan.send:
         out().print("There is nothing to send again.")
         return

@@ -15,13 +15,16 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
+from streams.deliver.attempts import Refused
 from streams.deliver.invented import invented_alerts
 from streams.deliver.view import view
+from streams.deliver.words import clean
 from streams.errors import ConfigError
 
 Markings = Literal["slack", "teams", "html", "plain"]
 """What a receiver reads as markup: Slack's mrkdwn, the Markdown of Teams' cards, HTML, or nothing."""
 
+_MOST_PROBLEM_CHARS = 300
 SHIPPED = Path(__file__).parent / "templates"
 _FORMATS = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'", "_": "\u2060_\u2060"})
 """Marks that would format, as signs that look like them; an underscore that touches no blank formats nothing."""
@@ -86,13 +89,22 @@ class Template:
             raise self._wrong(None, f"cannot be read: {words}") from None
         for alert in invented_alerts():
             try:
-                self.fill(view(alert, external_url="http://127.0.0.1:6066", test=True))
+                self._template.render(view(alert, external_url="http://127.0.0.1:6066", test=True))
             except Exception as error:  # whatever a template does wrong is its author's to mend
                 raise self._wrong(_line(error, self._path), f"{type(error).__name__}: {error}") from None
 
     def fill(self, values: dict[str, Any]) -> str:
-        """Return the text for one alert, without white space around it."""
-        return self._template.render(values).strip()
+        """Return the text for one alert, without white space around it.
+
+        Raises:
+            Refused: the template cannot deal with this alert, though it could with the invented ones.
+        """
+        try:
+            return self._template.render(values).strip()
+        except Exception as error:  # whatever a template does wrong is its author's to mend
+            place = f"{self._path}:{line}" if (line := _line(error, self._path)) else str(self._path)
+            problem = clean(f"{type(error).__name__}: {error}", most=_MOST_PROBLEM_CHARS)
+            raise Refused(f"the template {place} fails: {problem}") from None
 
     def _wrong(self, line: int | None, words: str) -> ConfigError:
         place = f"{self._path}:{line}" if line is not None else str(self._path)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 from deploy.cli import app
 from deploy.cli import notify as command
 from streams.config import Settings
+from streams.deliver import chat, templates
 from streams.errors import ConfigError
 from streams.records import Alert, DeadLetter, encode
 from tests.streams.deliver.alertmanager import running_alertmanager
@@ -154,6 +155,24 @@ def test_a_test_that_is_not_taken_says_why_without_secrets_and_fails(config: Pat
     assert run("--config", config, "notify", "test", "hook").exit_code == 1
 
 
+def test_a_template_that_fails_for_one_alert_ends_in_a_sentence(
+    config: Path, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "title.j2"
+    own.write_text("ALERT\n{{ 1 / (0 if armed else 1) }}")
+    values = yaml.safe_load(config.read_text())
+    values["delivery"]["receivers"]["chat"]["title_template"] = str(own)
+    config.write_text(yaml.safe_dump(values))
+    whole = chat.view
+    monkeypatch.setattr(templates, "view", lambda *a, **k: whole(*a, **k) | {"armed": False})
+    monkeypatch.setattr(chat, "view", lambda *a, **k: whole(*a, **k) | {"armed": True})
+    result = run("--config", config, "notify", "test", "chat")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert f"NOT taken: the template {own}:2 fails: ZeroDivisionError" in result.output
+    assert desk.taken == []
+
+
 def test_a_test_through_a_real_alertmanager(tmp_path: Path) -> None:
     with running_alertmanager(tmp_path / "am") as manager:
         file = tmp_path / "squall.yaml"
@@ -236,20 +255,21 @@ def test_what_was_not_taken_is_listed_and_sent_again_to_that_receiver_alone(clus
         ("hook", "aaaa", 1),
     ]
     dry = run("notify", "again", "hook", "--dry-run")
-    assert "2 transitions would go to hook; nothing was sent" in dry.output
+    assert "1 transition would go to hook; nothing was sent" in dry.output
+    assert "1 transition left out, as the alert went on since" in dry.output
     assert desk.taken == []
     assert run("notify", "again", "hook", answer="n\n").exit_code == 1
     assert desk.taken == []
     result = run("notify", "again", "hook", answer="y\n")
     assert result.exit_code == 0, result.output
-    assert [headers["Idempotency-Key"] for headers, _ in desk.taken] == ["aaaa-0", "aaaa-1"]
+    assert [headers["Idempotency-Key"] for headers, _ in desk.taken] == ["aaaa-1"]
 
 
 def test_an_alert_that_went_on_since_is_not_made_to_fire_again(cluster: Settings, desk: Desk) -> None:
     keep(cluster, "pager", sample_alert(id="aaaa", transition=0), sample_alert(id="cccc", transition=0))
     deliver(cluster, sample_alert(id="aaaa", transition=1, state="resolved"))
     result = run("notify", "again", "pager", "--yes")
-    assert "1 transition left out, as the receiver knows by now how the alert went on" in result.output
+    assert "1 transition left out, as the alert went on since" in result.output
     assert [event["dedup_key"] for _, event in desk.taken] == ["cccc"]
     desk.taken.clear()
     assert run("notify", "again", "pager", "--yes", "--alert", "aaaa").exit_code == 0
@@ -257,7 +277,7 @@ def test_an_alert_that_went_on_since_is_not_made_to_fire_again(cluster: Settings
 
 
 def test_after_a_failure_nothing_more_is_sent(cluster: Settings, desk: Desk) -> None:
-    keep(cluster, "hook", sample_alert(id="aaaa", transition=0), sample_alert(id="aaaa", transition=1))
+    keep(cluster, "hook", sample_alert(id="aaaa", transition=0), sample_alert(id="bbbb", transition=1))
     desk.statuses = [503]
     result = run("notify", "again", "hook", "--yes")
     assert result.exit_code == 1

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from streams.config import Settings, load_settings
-from streams.deliver import sinks
+from streams.deliver import alertmanager_payload, sinks
 from streams.deliver.build import LANES
 from streams.deliver.circuit import CircuitOptions
 from streams.deliver.retry import Patience
@@ -34,8 +34,18 @@ def test_the_function_that_checks_signatures_checks_them() -> None:
     assert not check(headers, b"another", "key")
     assert not check(headers, b"body", "other key")
     assert not check({}, b"body", "key")
+    for forged in ("\u0661\u0662", "\u00b2", "9" * 5000, "-1", "1.5"):
+        assert not check({"X-Squall-Timestamp": forged, "X-Squall-Signature": "sha256=0"}, b"body", "key")
+    assert not check({"X-Squall-Timestamp": stamp, "X-Squall-Signature": "sha256=\u00e9\udc80"}, b"body", "key")
     old = str(int(time.time()) - 3600)
     assert not check({"X-Squall-Timestamp": old, "X-Squall-Signature": signature("key", old, b"b")}, b"b", "key")
+
+
+def test_what_receivers_are_told_to_de_duplicate_by_is_in_the_signed_body() -> None:
+    alert = sample_alert()
+    (told,) = alertmanager_payload([alert], receiver="desk", external_url="x")["alerts"]
+    assert "`alerts[0].squall.id` and `alerts[0].squall.transition`" in DOCUMENT
+    assert (told["squall"]["id"], told["squall"]["transition"]) == (alert.id, alert.transition)
 
 
 def test_every_name_of_a_template_is_explained() -> None:
