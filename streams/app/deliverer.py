@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.app.company_queues import CompanyQueues
 from streams.app.delivery_progress import Beyond, Progress
 from streams.app.hand_over import HandOver, Waiting
 from streams.app.read_back import read_back
@@ -48,8 +48,9 @@ class DeliveryLoop:
     was not delivered when a process ended is delivered by the next one; at most what was under way just then comes
     twice, with the same idempotency key.
 
-    The transitions of one company keep their order. Different companies go through `sink.lanes` lanes side by side,
-    so that an alert that the receiver chokes on does not hold up all others.
+    The transitions of one company keep their order. Different companies go side by side, so that an alert that the
+    receiver chokes on holds up no other company; how many attempts are made at once is for the sink to bound. A sink
+    with one lane gets all in order.
 
     Whose partitions these are also sends copies of what fires, to a receiver that wants them. What fires is known from
     the topic itself, up to where the group has committed: before a partition is delivered from, it is read back.
@@ -114,14 +115,13 @@ class DeliveryLoop:
         self._progress: dict[TopicPartition, Progress] = {}
         self._beyond: dict[TopicPartition, Beyond] = {}
         self._committed: dict[TopicPartition, tuple[int, str]] = {}
-        self._lanes: list[asyncio.Queue[Waiting]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._queues = CompanyQueues(self._deliver, name=f"deliver-{receiver}")
+        self._repeating: asyncio.Task[None] | None = None
         self._waiting = 0
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._task: asyncio.Task[Any] | None = None
-        self._busy: set[int] = set()
         self._moving = True
         self._to_begin: frozenset[TopicPartition] | None = None
         self._grace_s = _GRACE_S
@@ -185,17 +185,16 @@ class DeliveryLoop:
                 if self._moving:
                     continue  # read again from the committed offsets, here or elsewhere
                 self._take(record for records in batches.values() for record in records)
-                for task in self._tasks:
-                    if task.done() and not task.cancelled() and (error := task.exception()):
-                        raise error  # a defect in the lane itself: loud, instead of a lane that stands still
-            await self._finish_what_is_under_way()
-            await self._close_lanes()
+                if self._queues.broken is not None:
+                    raise self._queues.broken  # a defect of our own: loud, instead of a queue that stands still
+            await self._queues.finish(self._grace_s)
+            await self._close_queues()
             await self._commit(consumer)
         finally:
             if committer is not None:
                 committer.cancel()
                 await asyncio.gather(committer, return_exceptions=True)
-            await self._close_lanes()
+            await self._close_queues()
             self._forget()
             await consumer.stop()
 
@@ -216,28 +215,30 @@ class DeliveryLoop:
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             progress = self._progress.setdefault(partition, Progress())
+            beyond = self._beyond.get(partition)
+            if progress.goes_back_at(record.offset) or (beyond is not None and record.offset < beyond.position):
+                _log.error("%s[%d] was made anew or cut off: it is delivered from its beginning", *partition)
+                progress = self._progress[partition] = Progress()
+                self._beyond.pop(partition, None)
+                beyond = None
             progress.take(record.offset)
-            alert = self._hand_over.wanted(record, self._beyond.get(partition))
+            alert = self._hand_over.wanted(record, beyond)
             if alert is None:
                 progress.settle(record.offset)
                 self._settled.set()
                 continue
-            batch.append(Waiting(alert, partition, record.offset, record.timestamp / 1000))
+            batch.append(Waiting(alert, partition, record.offset, record.timestamp / 1000, progress))
         batch.sort(key=lambda item: (item.alert.at, item.alert.id, item.alert.transition))
         for item in batch:
-            whose = item.alert.labels.get("entity", item.alert.id)
-            self._lanes[zlib.crc32(whose.encode()) % len(self._lanes)].put_nowait(item)
+            whose = item.alert.labels.get("entity", item.alert.id) if self._sink.lanes > 1 else ""
+            self._queues.put(whose, item)
         self._change_waiting(len(batch))
 
-    async def _work(self, number: int, lane: asyncio.Queue[Waiting]) -> None:
-        while not self._stopping.is_set():
-            item = await lane.get()
-            self._busy.add(number)
-            await self._hand_over(item)
-            self._busy.discard(number)
-            self._progress[item.partition].settle(item.offset)
-            self._change_waiting(-1)
-            self._settled.set()
+    async def _deliver(self, item: Waiting) -> None:
+        await self._hand_over(item)
+        item.progress.settle(item.offset)
+        self._change_waiting(-1)
+        self._settled.set()
 
     async def _commit_for_ever(self, consumer: AIOKafkaConsumer) -> None:
         while True:
@@ -270,7 +271,7 @@ class DeliveryLoop:
     async def _let_go(self, consumer: AIOKafkaConsumer) -> None:
         """Before partitions change hands: commit what is done, and forget what is not, as it will be read again."""
         self._moving, self._to_begin = True, None
-        await self._close_lanes()
+        await self._close_queues()
         await self._commit(consumer)
         self._forget()
 
@@ -286,7 +287,7 @@ class DeliveryLoop:
         self._to_begin = frozenset(assigned)
 
     async def _begin(self, consumer: AIOKafkaConsumer, assigned: frozenset[TopicPartition]) -> bool:
-        """Read back what was told before, and open the lanes; False if the partitions have moved on meanwhile."""
+        """Read back what was told before, and open the queues; False if the partitions have moved on meanwhile."""
         self._forget()
         past = await read_back(
             self._options,
@@ -299,30 +300,25 @@ class DeliveryLoop:
         if self._to_begin is not assigned or self._stopping.is_set():
             return False
         self._to_begin = None
-        self._beyond = {partition: found.beyond for partition, found in past.items()}
+        for partition, found in past.items():
+            if found.beyond is not None:
+                self._beyond[partition] = found.beyond
+            else:
+                consumer.seek(partition, 0)
         consumer.resume(*assigned)
-        self._lanes = [asyncio.Queue() for _ in range(self._sink.lanes)]
-        self._tasks = [
-            asyncio.create_task(self._work(number, lane), name=f"deliver-{self.receiver}-{number}")
-            for number, lane in enumerate(self._lanes)
-        ]
-        name = f"deliver-{self.receiver}-repeat"
-        self._tasks.append(asyncio.create_task(self._hand_over.repeat_for_ever(), name=name))
+        self._queues = CompanyQueues(self._deliver, name=f"deliver-{self.receiver}")
+        name = f"repeat-{self.receiver}"
+        self._repeating = asyncio.create_task(self._hand_over.repeat_for_ever(), name=name)
         self._moving = False
         return True
 
-    async def _close_lanes(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._busy.clear()
+    async def _close_queues(self) -> None:
+        await self._queues.close()
+        repeating, self._repeating = self._repeating, None
+        if repeating is not None:
+            repeating.cancel()
+            await asyncio.gather(repeating, return_exceptions=True)
         self._change_waiting(-self._waiting)
-
-    async def _finish_what_is_under_way(self) -> None:
-        busy = [task for number, task in enumerate(self._tasks) if number in self._busy]
-        if busy:
-            await asyncio.wait(busy, timeout=self._grace_s)
 
     async def _pause(self) -> None:
         try:

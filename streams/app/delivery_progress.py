@@ -21,6 +21,10 @@ class Progress:
         self._open: dict[int, None] = {}  # in the order of the partition
         self._next = 0
 
+    def goes_back_at(self, offset: int) -> bool:
+        """Whether a record lies before what was read already: the partition has begun anew."""
+        return offset < self._next
+
     def take(self, offset: int) -> None:
         """A record was read."""
         self._open[offset] = None
@@ -58,6 +62,8 @@ class Progress:
 class Beyond:
     """What an earlier process has done beyond the offset that it committed."""
 
+    position: int = 0
+    """The offset that was committed. What comes before it was done, or is of a partition that has begun anew since."""
     upto: int = 0
     """Offsets from here on were not read by it."""
     left: frozenset[int] = field(default_factory=frozenset)
@@ -73,7 +79,7 @@ class Beyond:
         """
         version, _, rest = metadata.partition(";")
         if version != _VERSION:
-            return cls()
+            return cls(position)
         length, _, steps = rest.partition(";")
         try:
             upto, at, left = position + int(length, 16), position, set()
@@ -81,9 +87,9 @@ class Beyond:
                 at += int(step, 16)
                 left.add(at)
         except ValueError:
-            return cls()
-        return cls(upto, frozenset(left))
+            return cls(position)
+        return cls(position, upto, frozenset(left))
 
     def is_done(self, offset: int) -> bool:
         """Whether a record at or after the committed offset was done all the same."""
-        return offset < self.upto and offset not in self.left
+        return self.position <= offset < self.upto and offset not in self.left

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from streams.app.delivery_progress import Beyond
+from streams.app.delivery_progress import Beyond, Progress
 from streams.app.undelivered import Keep
 from streams.deliver import metrics
 from streams.deliver.attempts import Repeater
@@ -32,6 +32,8 @@ class Waiting:
     offset: int
     written_s: float
     """When Kafka had it, Unix time."""
+    progress: Progress
+    """Of what was read of its partition: where it is noted that it is done."""
 
 
 class HandOver:
@@ -106,7 +108,7 @@ class HandOver:
         self._book.clear()
 
     async def __call__(self, item: Waiting) -> None:
-        """Deliver one transition, unless it was; whatever the sink raises, the lane goes on."""
+        """Deliver one transition, unless it was; whatever the sink raises, its queue goes on."""
         alert, partition = item.alert, item.partition.partition
         key = (alert.id, alert.transition)
         if key in self._delivered:
@@ -136,14 +138,21 @@ class HandOver:
         repeater = self._repeater
         while repeater is not None:
             await asyncio.sleep(repeater.resend_every_s)
-            sent = await repeater.resend(self._book.to_repeat)
-            metrics.RESENT.labels(self._receiver).inc(sent)
+            try:
+                sent = await repeater.resend(self._book.to_repeat)
+            except Exception as error:
+                # A receiver's defect must not end the delivery, nor the worker; of its words none is known to be safe.
+                metrics.RESEND_ERRORS.labels(self._receiver).inc()
+                kind = type(error).__name__
+                _log.error("what fires was not sent again to %s: unexpected %s", self._receiver, kind)
+            else:
+                metrics.RESENT.labels(self._receiver).inc(sent)
 
     def _is_stale(self, written_s: float) -> bool:
         return self._now() - written_s > self._stale_after_s
 
     async def _give_up(self, item: Waiting, why: str) -> None:
-        """Keep a transition that the receiver did not take; until it is kept, its lane waits."""
+        """Keep a transition that the receiver did not take; until it is kept, its company's queue waits."""
         metrics.count(self._receiver, "failed")
         key = idempotency_key(item.alert)
         place = "the dead letters: see squall notify undelivered" if self._keep is not None else item.partition.topic

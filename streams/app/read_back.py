@@ -5,6 +5,8 @@ Nothing is stored for it: a topic and the group's offsets say it all. No group i
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from streams.app.delivery_progress import Beyond
 
+_log = logging.getLogger(__name__)
+
 _POLL_MS = 500
+_LOOKS = 4
+_LOOK_AGAIN_S = 0.5
+"""A broker that has just begun to lead a partition may name an old end for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,8 @@ class Past:
     """Where a group stands on one partition."""
 
     position: int
-    beyond: Beyond
+    beyond: Beyond | None
+    """None if the topic was made anew since: then the position is 0, and nothing of it is done."""
 
 
 async def read_back(
@@ -35,6 +43,8 @@ async def read_back(
     goes_on: Callable[[], bool],
 ) -> dict[TopicPartition, Past]:
     """Read what lies before the committed offsets, and return these; a partition without any is not among them.
+
+    An offset beyond the end of its partition is of a topic that is gone: it says nothing of the one that is there.
 
     Args:
         options: aiokafka client options.
@@ -51,13 +61,18 @@ async def read_back(
         partition: found for partition, found in (await _committed(options, group)).items() if partition in partitions
     }
     behind = [partition for partition, found in past.items() if found.position > 0]
-    if not behind or since_s is None:
+    if not behind:
         return past
     consumer = AIOKafkaConsumer(
         **options, client_id="squall-read-back", enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:
+        for partition in await _beyond_the_end(consumer, past, behind):
+            past[partition] = Past(0, None)
+            behind.remove(partition)
+        if not behind or since_s is None:
+            return past
         consumer.assign(behind)
         starts = await consumer.offsets_for_times(dict.fromkeys(behind, max(0, round(since_s * 1000))))
         left: set[TopicPartition] = set()
@@ -80,6 +95,31 @@ async def read_back(
     finally:
         await consumer.stop()
     return past
+
+
+async def _beyond_the_end(
+    consumer: AIOKafkaConsumer, past: dict[TopicPartition, Past], partitions: Collection[TopicPartition]
+) -> list[TopicPartition]:
+    """Return the partitions that end before what is committed of them, and say so in the log."""
+    ends: dict[TopicPartition, int] = {}
+    odd = list(partitions)
+    for look in range(_LOOKS):
+        if look:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        ends |= await consumer.end_offsets(odd)
+        odd = [partition for partition in odd if past[partition].position > ends[partition]]
+        if not odd:
+            break
+    for partition in odd:
+        _log.error(
+            "%s[%d] ends at %d, but %d is committed: the topic was made anew or cut off since; it is delivered from its"
+            " beginning",
+            partition.topic,
+            partition.partition,
+            ends[partition],
+            past[partition].position,
+        )
+    return odd
 
 
 async def _committed(options: dict[str, Any], group: str) -> dict[TopicPartition, Past]:

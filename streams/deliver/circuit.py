@@ -4,7 +4,7 @@
        ^                                    ^                          |
        +----------- it succeeds ------------+------- it fails ---------+
 
-One circuit serves all lanes of a receiver: what is down for one alert is down for all, and is called by one of them
+One circuit serves all alerts of a receiver: what is down for one alert is down for all, and is called by one of them
 until it is back. A refusal is an answer: the receiver lives.
 """
 

@@ -30,9 +30,9 @@ class PatientSink:
     Args:
         receiver: name in logs and metrics.
         channel: the way there.
-        lanes: how many alerts may be under way at once.
+        lanes: how many attempts may be under way at once; an alert that waits for its next one takes up none.
         patience: bounds of retrying.
-        circuit: bounds of the circuit breaker that all lanes share.
+        circuit: bounds of the circuit breaker that all alerts share.
         sleep: how to pause.
         monotonic_s: reads a clock that only goes forward, seconds.
         luck: draws a number from 0 to 1.
@@ -53,6 +53,7 @@ class PatientSink:
         self.receiver = receiver
         self.channel = channel
         self.lanes = lanes
+        self._slots = asyncio.Semaphore(lanes)
         self._patience = patience or Patience()
         self._circuit = Circuit(circuit)
         self._sleep = sleep
@@ -113,9 +114,16 @@ class PatientSink:
 
     async def _try(self, alert: Alert) -> None:
         """Make one attempt, as soon as the circuit lets it through. Raises what the channel does."""
-        while (wait_s := self._circuit.ask(self._monotonic_s())) > 0:
+        while True:
+            async with self._slots:
+                # Asked with the slot in hand: while it was waited for, the circuit may have opened.
+                wait_s = self._circuit.ask(self._monotonic_s())
+                if wait_s <= 0:
+                    return await self._send(alert)
             self._show_circuit()
             await self._sleep(wait_s)
+
+    async def _send(self, alert: Alert) -> None:
         try:
             await self.channel.send(alert)
         except TryAgain as problem:

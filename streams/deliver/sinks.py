@@ -19,7 +19,10 @@ class AlertSink(Protocol):
 
     @property
     def lanes(self) -> int:
-        """How many transitions it may be handed at once."""
+        """How many transitions it takes at once. With one, all come in the order in which they happened.
+
+        With more, those of one company do; the sink may be handed more, and lets the others wait by itself.
+        """
 
     async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
         """Hand over one transition.

@@ -142,7 +142,7 @@ class HttpTransport:
             return float(text[:9])
         try:
             until = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError, TypeError):  # an odd zone or number makes the reader raise more than it says
             return 0.0
         if until.tzinfo is None:
             until = until.replace(tzinfo=UTC)
@@ -196,7 +196,8 @@ def read_url(text: str, where: str, allowed: AllowPrivate) -> URL:
         allowed: which addresses that are not public may be called.
 
     Raises:
-        ConfigError: it is no http or https address with a host, or its host is an address that may not be called.
+        ConfigError: it is no http or https address with a host, it holds a login, or its host is an address that may
+            not be called.
     """
     try:
         url = URL(text)
@@ -204,6 +205,10 @@ def read_url(text: str, where: str, allowed: AllowPrivate) -> URL:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
         msg = f"{where} is no http or https address with a host"
+        raise ConfigError(msg)
+    if url.user is not None or url.password is not None:
+        msg = f"{where} holds a user or password before the host: take them out, and set the receiver's token, or its"
+        msg += " username and password, where its type has them"
         raise ConfigError(msg)
     try:
         kind = why_refused(url.host, allowed)

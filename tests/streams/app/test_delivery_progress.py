@@ -44,6 +44,24 @@ def test_when_all_is_done_there_is_nothing_beyond() -> None:
     assert not Beyond.read(5, "").is_done(5)
 
 
+@given(histories())
+def test_of_a_partition_that_begins_anew_nothing_before_the_commit_counts_as_done(
+    history: tuple[list[int], set[int]],
+) -> None:
+    offsets, done = history
+    progress = Progress()
+    for offset in offsets:
+        assert not progress.goes_back_at(offset)
+        progress.take(offset)
+    for offset in done:
+        progress.settle(offset)
+    position, metadata = progress.commit
+    beyond = Beyond.read(position, metadata)
+    assert beyond.position == position
+    assert not any(beyond.is_done(offset) for offset in range(position))
+    assert all(progress.goes_back_at(offset) for offset in offsets)
+
+
 def test_what_does_not_fit_is_done_again_rather_than_left_out() -> None:
     progress = Progress()
     for offset in range(20_000):

@@ -202,6 +202,10 @@ async def test_a_receiver_that_asks_for_patience_is_left_alone_by_all_lanes(webh
         ("-5", 1.0),
         ("0", 1.0),
         ("999999999999", 900.0),
+        ("Mon, 01 Jan 2024 00:00:00 +99999999999999", 1.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 900.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 1.0),
+        ("", 1.0),
     ],
 )
 async def test_retry_after_may_be_a_date_and_is_bounded(webhook, receiver, clock, make_alert, header, pause):
@@ -300,6 +304,41 @@ def test_an_unusable_address_is_refused_without_quoting_it(url):
     with pytest.raises(ConfigError, match=r"delivery\.webhook_url is no http or https address") as caught:
         read_url(url, "delivery.webhook_url", True)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("login", ["desk:s3cret", "s3cret", ":s3cret", "desk:"])
+def test_an_address_with_a_login_in_it_is_refused_without_quoting_it(login):
+    with pytest.raises(ConfigError, match=r"delivery\.webhook_url holds a user or password .* token") as caught:
+        read_url(f"https://{login}@desk.example/hook", "delivery.webhook_url", True)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_an_alert_that_waits_for_its_next_attempt_takes_up_no_slot(receiver, make_alert):
+    resting, let_go, under_way, most = asyncio.Event(), asyncio.Event(), 0, 0
+
+    async def sleep(seconds: float) -> None:
+        resting.set()
+        await let_go.wait()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return web.Response()
+
+    sink = patient(webhook_channel(receiver.url), lanes=1, sleep=sleep)
+    receiver.answers = [web.Response(status=500), *[slow] * 7]
+    chokes = asyncio.create_task(sink.deliver(make_alert()))
+    await resting.wait()
+    await asyncio.gather(*(sink.deliver(make_alert(id=f"{number}")) for number in range(6)))
+    assert not chokes.done()
+    let_go.set()
+    await chokes
+    await sink.aclose()
+    assert most == 1
+    assert len(receiver.requests) == 8
 
 
 def test_a_token_with_a_line_break_is_refused_without_quoting_it():
