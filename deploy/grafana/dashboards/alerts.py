@@ -220,6 +220,10 @@ def _delivery() -> list[Panel]:
                 ),
                 "{{receiver}} not taken",
             ),
+            Query(
+                or_word(f"sum by (receiver) (increase(squall_alert_resend_errors_total{{{_JOB}}}[1h]))", *_NO_RECEIVER),
+                "{{receiver}} defect",
+            ),
             width=6,
         ),
     ]
