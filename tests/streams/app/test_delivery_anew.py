@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
+from streams.app.deliverer import DeliveryLoop
+from streams.app.delivery_progress import Beyond
 from streams.app.security import aiokafka_options
 from streams.config import Settings
 from streams.deliver import ListSink
-from streams.records import Alert
+from streams.records import Alert, encode
 from streams.topics import create_topics
 from tests.streams.app.test_deliverer import alert, committed, loop_for, publish, running, until
 
@@ -112,3 +115,25 @@ async def test_a_topic_that_is_made_anew_under_a_running_delivery_is_delivered_f
         await until(lambda: len(again.alerts) == 5, "and what comes after it")
     assert [one.id for one in again.alerts[1:]] == ["new0", "new1", "new2", "new3"]
     assert await committed(settings, RECEIVER) == 4
+
+
+async def test_offsets_that_go_back_are_of_a_new_topic_and_no_old_alert_is_noted_as_done_in_it() -> None:
+    """A consumer that finds its offset gone goes to the beginning by itself: records with lower offsets then come."""
+
+    def record(offset: int, id_: str) -> ConsumerRecord[Any, Any]:
+        value, now_ms = encode(alert(id_, entity=id_)), round(time.time() * 1000)
+        return ConsumerRecord("alerts", 0, offset, now_ms, 0, None, value, None, 0, len(value), ())
+
+    sink, partition = Holding("held"), TopicPartition("alerts", 0)
+    loop = DeliveryLoop(RECEIVER, sink, options={}, group="g", topic="alerts")
+    loop._beyond[partition] = Beyond.read(5, "1;5;0")
+    loop._take([record(5, "held"), record(6, "was-done")])
+    assert loop._progress[partition].commit == (5, "1;2;0")
+    loop._take([record(0, "new0"), record(1, "new1")])
+    await until(lambda: len(sink.alerts) == 2, "the new ones arrive")
+    assert loop._progress[partition].commit == (2, "")
+    loop._take([record(2, "new2"), record(3, "new3"), record(4, "new4"), record(5, "new5"), record(6, "new6")])
+    await until(lambda: len(sink.alerts) == 7, "also those at offsets that an earlier process had done")
+    assert [one.id for one in sink.alerts] == [f"new{number}" for number in range(7)]
+    await until(lambda: loop._progress[partition].commit == (7, ""), "all is noted")
+    await loop._close_queues()
