@@ -106,7 +106,7 @@ class MixedFeed:
             source=source,
             published_at=published_at,
             text=text,
-            author=f"author-{number // 10_000}-{number % _AUTHORS}",
+            author=f"author-{first // 10_000}-{first % _AUTHORS}",
         )
         return Row(source.encode(), encode(message), first, fate)
 
