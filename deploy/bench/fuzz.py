@@ -255,6 +255,8 @@ def alone(record: Any, stage: ScoringStage) -> str | None:
     """
     received_at = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
     prepared = stage.prepare([RawRecord(record.partition, record.offset, record.key, record.value, received_at)])
+    for ready in prepared.ready:
+        stage.turns.end(ready.message_id)  # it is not delivered here: the next one of its id is looked at alone too
     if prepared.marks:
         return "marks"
     return "unlinked" if prepared.unlinked else None

@@ -52,14 +52,16 @@ class Habits:
     """What a feed does beside its mix.
 
     Attributes:
-        at_once: companies that are spoken of at a time; they give way to others, one every 500 messages. None: all.
+        at_once: companies that are spoken of at a time; they give way to others. None: all.
         copies: every so many messages, a text is one that comes again with another ending, as reposts do; 0: never.
         surges: every so many messages, the next ones are bad news of one company; 0: never.
+        moves_on_after: every so many messages, one company gives way to another.
     """
 
     at_once: int | None = None
     copies: int = 0
     surges: int = 0
+    moves_on_after: int = _MOVES_ON_AFTER
 
 
 class MixedFeed:
@@ -117,7 +119,9 @@ class MixedFeed:
             return self._companies[number // habits.surges % count]
         if habits.at_once is None:
             return self._companies[number * _STRIDE % count]
-        return self._companies[(number * _STRIDE % min(habits.at_once, count) + number // _MOVES_ON_AFTER) % count]
+        return self._companies[
+            (number * _STRIDE % min(habits.at_once, count) + number // habits.moves_on_after) % count
+        ]
 
     def message_id(self, number: int) -> str:
         """Return the id that a message's mentions bear."""

@@ -25,6 +25,8 @@ from deploy.bench.sampling import Sample, Sampler, slope_per_h
 from streams.config import Settings
 
 _ROTATING = 400
+_BY_THEN = 0.8
+"""Of the warm-up has passed when the last company appears."""
 """Companies that come and go, beside the sixty of every day; one in four of all is spoken of at a time."""
 _REMEMBERED = 5_000
 _SLOWEST_PER_S = 20.0
@@ -103,7 +105,9 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
         SquallError: the broker or the worker fails, with the end of its log.
     """
     companies = everyday_companies() + surging_companies(_ROTATING)
-    habits = Habits(at_once=len(companies) // 4, copies=20, surges=2_000)
+    # Every company has been there before the warm-up ends: a company that is new is new state, and no leak.
+    moves_on_after = max(1, int(plan.rate_per_s * plan.minutes * 60 * plan.warm_up * _BY_THEN / len(companies)))
+    habits = Habits(at_once=len(companies) // 4, copies=20, surges=2_000, moves_on_after=moves_on_after)
     feed = MixedFeed(companies, run="soak", habits=habits)
     seconds = plan.minutes * 60
     event_s = seconds * plan.speed
@@ -120,7 +124,10 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
             current,
             companies,
             watched=[company.symbol for company in companies[:10]],
-            sections={"classifier": {"first_tier": True, "remembered_texts": _REMEMBERED}},
+            sections={
+                "classifier": {"first_tier": True, "remembered_texts": _REMEMBERED},
+                "watch": {"remembered_answers": _REMEMBERED},
+            },
             command=worker,
         ) as one,
     ):
