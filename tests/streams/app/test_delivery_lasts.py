@@ -43,6 +43,26 @@ class RacingClock(Clock):
         await asyncio.sleep(0)
 
 
+class FastClock(Clock):
+    """Time that runs two hundred times as fast, for all alike.
+
+    A clock that every pause moved would run away: while one probe waits for a receiver that says nothing, all others
+    ask again and again, and each would move it.
+    """
+
+    speed = 200.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._began_s = time.monotonic()
+
+    def read(self) -> float:
+        return (time.monotonic() - self._began_s) * self.speed
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
+
+
 class RepeatingSink(ListSink):
     """A sink that wants what fires again and again, and keeps the copies apart."""
 
@@ -72,7 +92,7 @@ def answering(clock: Clock, outage: Callable[[web.Request], Any], taken: list[st
     """A handler that fails in its own way for two minutes of the clock, and takes everything afterwards."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if clock.now_s < 120.0:
+        if clock.read() < 120.0:
             return await outage(request)
         taken.append(request.headers["Idempotency-Key"])
         return web.Response()
@@ -111,7 +131,7 @@ async def talks_garbage(request: web.Request) -> web.StreamResponse:
 async def test_two_minutes_of_outage_lose_nothing_keep_the_order_and_hold_up_nobody_else(
     settings_with_topics: Settings, receiver: Recording, outage: Callable[[web.Request], Any]
 ) -> None:
-    clock, taken, screen = RacingClock(), list[str](), ListSink()
+    clock, taken, screen = FastClock(), list[str](), ListSink()
     handler = answering(clock, outage, taken)
     receiver.answers = [handler] * 100_000
     alerts = [
@@ -133,7 +153,7 @@ async def test_two_minutes_of_outage_lose_nothing_keep_the_order_and_hold_up_nob
         await until(lambda: len(set(taken)) == 20, "all arrive when the outage is over")
     for company in ("ACME", "BRMFD", "CORRIN", "DUSTY", "ELMS"):
         assert [key for key in taken if key.startswith(company)] == [f"{company}-{number}" for number in range(4)]
-    assert clock.now_s >= 120.0
+    assert clock.read() >= 120.0
     assert await committed(settings_with_topics) == 20
     # the circuit: while it is down it is not hammered by four lanes
     assert len(receiver.requests) < 20 + 60
