@@ -9,10 +9,10 @@ from pathlib import Path
 
 from models.classifier import Classifier
 from retrain.gate.run import Stretch
-from retrain.labels.said import whole_text
 from streams.records import Mention
 from streams.replay.sources.source import BadRecord
 from streams.watch.reference import ReferenceBuilder, write_reference
+from streams.whole_text import whole_text
 
 _MOST = 5_000
 """As many as drift looks at by default: a longer reference would tell no more."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrain.datasets.assign import Side
 from streams.errors import InputError
+from streams.whole_files import write_whole
 
 FILE = "sides.txt"
 TRUSTED = "trusted.txt"
@@ -59,15 +59,9 @@ class Ledger:
         self._replace(self.path, [f"{_NAMES[side]} {key}\n" for key, side in sorted(sides.items())])
 
     def _replace(self, path: Path, lines: Sequence[str]) -> None:
-        beside = path.with_suffix(".new")
         try:
-            with beside.open("w", encoding="ascii") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
+            write_whole(path, (line.encode("ascii") for line in lines))
         except OSError as error:
-            beside.unlink(missing_ok=True)
             raise InputError(f"{path}: cannot be written ({error.strerror})") from error
 
     def trusted(self) -> frozenset[str]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import msgspec
 
 from models.prediction import Prediction
-from retrain.labels.said import whole_text
 from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
 from streams.records import Alert, Mention
 from streams.replay.differences.difference import RunDifference, compare_runs
 from streams.replay.sources.source import BadRecord, MentionSource, Numbered
+from streams.whole_text import whole_text
 
 Predict = Callable[[Sequence[str]], Sequence[Prediction]]
 

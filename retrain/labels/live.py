@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from retrain.labels.choose import Candidate
-from retrain.labels.said import Said, whole_text
+from retrain.labels.said import Said
 from streams.config import Settings
 from streams.errors import RecordError
 from streams.records import Alert, Mention, decode_alert, decode_verdict
 from streams.replay.sources.open_source import open_mentions
 from streams.replay.sources.source import BadRecord
 from streams.replay.sources.topic_reader import TopicReader, partitions_of, topic_consumer, whole
+from streams.whole_text import whole_text
 
 OnBad = Callable[[str], None]
 """Told where a record stands that is none of its kind, and why it is none."""

@@ -13,6 +13,7 @@ from retrain.labels.verdicts import MEANINGS, answer_of
 from streams.config import nearest
 from streams.records import Alert, Mention, VerdictKind
 from streams.verdicts import OF_ALERTS
+from streams.whole_text import whole_text, with_title
 
 _NEGATIVE_FROM = 0.5
 """An evidence message with at least this P(negative) was found negative: no other sentiment can be likelier."""
@@ -155,7 +156,7 @@ def _of_alert(said: Said, mentions: Mapping[str, Mention], alerts: Mapping[str, 
         mention = mentions.get(message.message_id)
         yield Judgement(
             message_id=message.message_id,
-            text=_with_title(message.title, message.text) if mention is None else whole_text(mention),
+            text=with_title(message.title, message.text) if mention is None else whole_text(mention),
             task="sentiment",
             answer="negative",
             kind=said.verdict,
@@ -176,12 +177,3 @@ def likeliest(mention: Mention) -> str:
     """Return the sentiment that the model thought likeliest; of equal ones the first in the order of the classes."""
     scores = dict(zip(SENTIMENTS, (mention.negative, mention.neutral, mention.positive), strict=True))
     return max(scores, key=lambda name: scores[name])
-
-
-def whole_text(mention: Mention) -> str:
-    """Return what the classifier read of a mention: the title before the text, unless that says the same."""
-    return _with_title(mention.title, mention.text)
-
-
-def _with_title(title: str | None, text: str) -> str:
-    return text if title is None or text.startswith(title) else f"{title}. {text}"

@@ -7,7 +7,6 @@ half of a change: the new file is written beside the old one and takes its place
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import msgspec
 
 from retrain.labels.judgement import SCHEMA, Judgement
 from streams.errors import InputError
+from streams.whole_files import write_whole
 
 FILE = "judgements.jsonl"
 _LOCK = ".lock"
@@ -102,16 +102,7 @@ class LabelStore:
             raise InputError(f"{self.folder}: labels cannot be kept there ({error.strerror})") from error
 
     def _write(self, judgements: Iterable[Judgement]) -> None:
-        beside = self.path.with_suffix(".new")
-        try:
-            with open(beside, "wb", opener=_for_the_owner_alone) as file:
-                file.writelines(_encode(judgement) + b"\n" for judgement in judgements)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.path)
-        except BaseException:
-            beside.unlink(missing_ok=True)  # a full disk leaves the old file, and no debris
-            raise
+        write_whole(self.path, (_encode(judgement) + b"\n" for judgement in judgements))
 
     def _judgement(self, number: int, line: bytes) -> Judgement:
         try:
@@ -128,7 +119,3 @@ def _goes_before(one: Judgement, other: Judgement) -> bool:
     if (one.answer, one.kind, one.text) == (other.answer, other.kind, other.text):
         return one.learned_at < other.learned_at
     return (not one.is_implied, one.learned_at, _encode(one)) > (not other.is_implied, other.learned_at, _encode(other))
-
-
-def _for_the_owner_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

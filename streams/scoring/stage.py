@@ -35,6 +35,7 @@ from streams.records import (
 )
 from streams.scoring.answers import score_in_languages
 from streams.scoring.turns import Turns
+from streams.whole_text import with_title
 
 TOPICS_KEPT = 5
 """A mention carries this many of the likeliest topics."""
@@ -93,7 +94,7 @@ class _Ready:
 
         The link is there because the classifier learned from texts with links, of which it sees that there is one.
         """
-        text = self.text if self.title is None or self.text.startswith(self.title) else f"{self.title}. {self.text}"
+        text = with_title(self.title, self.text)
         return f"{text} {self.link}" if self.link else text
 
 

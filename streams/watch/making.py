@@ -20,6 +20,7 @@ from streams.records import Mention, Message, encode
 from streams.scoring import RawRecord, ScoringStage
 from streams.scoring.build import make_stage
 from streams.watch.reference import Reference, ReferenceBuilder
+from streams.whole_text import whole_text
 
 _TOGETHER = 1_024
 _SOURCE = "reference"
@@ -86,7 +87,7 @@ class ReferenceMaker:
             others: list[Message] = []
             for mention in batch:
                 if ModelId(mention.model.name, mention.model.version.partition("+")[0]) == self._model:
-                    self._builder.add(_whole_text(mention), mention.negative, mention.topic)
+                    self._builder.add(whole_text(mention), mention.negative, mention.topic)
                     self.made.taken += 1
                 else:
                     others.append(self._message(mention))
@@ -134,12 +135,6 @@ class ReferenceMaker:
                 self._builder.add(text, answer.negative, answer.topic)
                 self.made.taken += 1
                 self.made.scored += 1
-
-
-def _whole_text(mention: Mention) -> str:
-    """Return title and text, as the classifier reads them."""
-    title, text = mention.title, mention.text
-    return text if title is None or text.startswith(title) else f"{title}. {text}"
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

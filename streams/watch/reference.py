@@ -31,6 +31,7 @@ from streams.watch.signals import (
     topic_place,
     word_slots,
 )
+from streams.whole_files import write_whole
 
 FORMAT = 1
 REFERENCE = "reference.json"
@@ -179,9 +180,8 @@ def write_reference(folder: Path, reference: Reference) -> Path:
     """
     path = folder / REFERENCE
     content: dict[str, Any] = msgspec.to_builtins(reference)
-    new = path.with_name(f".{REFERENCE}.new")
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-    new.replace(path)  # a worker that loads the model meanwhile finds the old one or the new one
+    # A worker that loads the model meanwhile finds the old one or the new one.
+    write_whole(path, [msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"], for_all=True)
     return path
 
 

@@ -6,9 +6,10 @@ from typing import Any, get_args
 import pytest
 
 from retrain.labels.judgement import id_of_text
-from retrain.labels.said import Said, join, likeliest, read_answer, read_verdict, whole_text
+from retrain.labels.said import Said, join, likeliest, read_answer, read_verdict
 from retrain.labels.verdicts import MEANINGS
 from streams.records import VerdictKind
+from streams.whole_text import whole_text
 from tests.streams.invented_alert import ALERT, STORIES
 from tests.streams.monitor.invented import mention
 
