@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 
 from streams.monitor.options import BaselineOptions, MarginOptions
+from streams.monitor.rule_groups import LISTS, rule_parts
 from streams.monitor.rules import (
     PLACEHOLDER,
     PLACEHOLDERS,
@@ -39,19 +40,39 @@ _PARTS: dict[str, type[msgspec.Struct]] = {
 _OWN_LABELS = frozenset({"alertname", "entity"})
 
 
+class _Group(msgspec.Struct, forbid_unknown_fields=True):
+    """Rules with what they have in common."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    rules: Annotated[list[Rule], msgspec.Meta(min_length=1)]
+    defaults: Rule | None = None
+
+
 class _RuleFile(msgspec.Struct, forbid_unknown_fields=True):
     """A file of alert rules."""
 
-    rules: Annotated[list[Rule], msgspec.Meta(min_length=1)]
+    rules: list[Rule] = []
+    groups: list[_Group] = []
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a rule file, for editors. `parse_rules` knows more: that a spike needs `arl`."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Squall alert rules",
-        **msgspec.json.schema(_RuleFile),
+    schema = msgspec.json.schema(_RuleFile)
+    known = schema["$defs"]
+    # What a rule of a group lacks, its group's defaults may have.
+    known["GroupedRule"] = {**known["Rule"], "title": "GroupedRule", "required": ["alert"]}
+    named = {key: value for key, value in known["Rule"]["properties"].items() if key != "alert"}
+    known["Defaults"] = {**known["Rule"], "title": "Defaults", "required": [], "properties": named}
+    group = known["_Group"]["properties"]
+    group["rules"]["items"] = {"$ref": "#/$defs/GroupedRule"}
+    group["defaults"] = {"anyOf": [{"$ref": "#/$defs/Defaults"}, {"type": "null"}]}
+    known["_RuleFile"] |= {
+        "anyOf": [
+            {"required": ["rules"], "properties": {"rules": {"minItems": 1}}},
+            {"required": ["groups"], "properties": {"groups": {"minItems": 1}}},
+        ]
     }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Squall alert rules", **schema}
 
 
 def default_rules() -> RuleSet:
@@ -81,23 +102,20 @@ def parse_rules(text: str, *, name: str) -> RuleSet:
 
 def _rules_of(file: YamlFile) -> RuleSet:
     content = file.content
-    if not isinstance(content, dict) or set(content) != {"rules"} or not isinstance(content["rules"], list):
-        file.refuse("expected one key, 'rules', with a list of rules below it")
-    parts = [Part(file, item, ("rules", number), _called(number, item)) for number, item in enumerate(content["rules"])]
+    if not isinstance(content, dict) or not any(name in content for name in LISTS):
+        file.refuse("expected a key 'rules' with a list of rules below it, or 'groups' with rules and their defaults")
+    unknown = [key for key in content if key not in LISTS]
+    if unknown:
+        file.refuse(f"unknown key '{unknown[0]}'; known are {', '.join(LISTS)}", (unknown[0],))
     rules: list[Rule] = []
-    for part in parts:
+    for part in rule_parts(file, content):
         rule = _rule(part)
         if any(rule.alert == before.alert for before in rules):
             part.refuse("another rule has this name: every rule needs a name of its own", ("alert",))
         rules.append(rule)
     if not rules:
-        file.refuse("needs at least one rule", ("rules",))
+        file.refuse("needs at least one rule", (next(iter(content)),))
     return RuleSet(rules=tuple(rules))
-
-
-def _called(number: int, item: Any) -> str:
-    named = isinstance(item, dict) and isinstance(item.get("alert"), str)
-    return f"rule {number + 1} ({item['alert']})" if named else f"rule {number + 1}"
 
 
 def _rule(part: Part) -> Rule:
