@@ -18,14 +18,24 @@ import xxhash
 
 from streams.monitor.bins import HOUR_MS
 from streams.monitor.fingerprint import Fingerprint
-from streams.monitor.memory import HOUR_SCHEMA, HourChunk, decode_hour, encode_hour
+from streams.monitor.memory import (
+    HASH_MASK,
+    HOUR_SCHEMA,
+    HourChunk,
+    decode_hour,
+    encode_hour,
+    pack_authors,
+    pack_hashes,
+    unpack_authors,
+    unpack_hashes,
+)
 from streams.monitor.state import Vote
 from streams.monitor.stories import Assignment, StoryIndex
 
 
 @dataclass(slots=True)
 class _Hour:
-    """Ids, and votes used per author, of one hour of event time; both as hashes."""
+    """Ids, and votes used per author, of one hour of event time; both as hashes of 40 bits (`HASH_BYTES`)."""
 
     ids: set[int] = field(default_factory=set)
     authors: dict[int, int] = field(default_factory=dict)
@@ -71,7 +81,7 @@ class Horizon:
     def first_seen(self, message_id: str, at_ms: int) -> bool:
         """Remember a message id; False if it was known."""
         ids = self._hour(at_ms).ids
-        digest = xxhash.xxh3_64_intdigest(message_id.encode())
+        digest = xxhash.xxh3_64_intdigest(message_id.encode()) & HASH_MASK
         if digest in ids:
             return False
         ids.add(digest)
@@ -97,7 +107,7 @@ class Horizon:
         if author is None:
             return True
         authors = self._hour(at_ms).authors
-        digest = xxhash.xxh3_64_intdigest(author.encode())
+        digest = xxhash.xxh3_64_intdigest(author.encode()) & HASH_MASK
         used = authors.get(digest, 0)
         if used >= self._author_votes:
             return False
@@ -143,7 +153,7 @@ class Horizon:
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
             chunk = HourChunk(
-                HOUR_SCHEMA, sorted(kept.ids), sorted(kept.authors.items()), stories, waiting.get(hour, [])
+                HOUR_SCHEMA, pack_hashes(kept.ids), pack_authors(kept.authors), stories, waiting.get(hour, [])
             )
             written.append((self._other_place(hour), encode_hour(chunk)))
         deleted = sorted(self._stale)
@@ -190,9 +200,10 @@ class Horizon:
 
     def _take_in(self, hour: int, data: bytes) -> list[Vote]:
         chunk = decode_hour(hour, data)
+        restored = _Hour(ids=set(unpack_hashes(chunk.ids)), authors=unpack_authors(chunk.authors))
         if chunk.stories:
             self._stories.load_chunk(hour, chunk.stories)
-        self._hours[hour] = _Hour(ids=set(chunk.ids), authors=dict(chunk.authors))
+        self._hours[hour] = restored
         return chunk.open
 
     def _hour(self, at_ms: int) -> _Hour:

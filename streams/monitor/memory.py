@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -19,7 +19,14 @@ from streams.monitor.state import Vote
 
 CHUNK_VERSION: Final = 1
 """Of an hour's stories."""
-HOUR_SCHEMA: Final = 1
+HOUR_SCHEMA: Final = 2
+HASH_BYTES: Final = 5
+"""Of an id or an author as it is remembered. A mention is looked for among those of its own company and hour: with n of
+them it is taken for one of them, wrongly, once in 2^40 / n times, which is once in 4 thousand million mentions at 240
+an hour. Such a mention counts as a repeat, so that no rule sees it; such an author shares another one's votes of an
+hour. Anything that answers so from fewer than log2(2^40 / 240) = 32 bits an id errs more often: that is why a day's
+memory of a busy company, which grows with its messages, cannot be as small as its rules' state, which does not."""
+HASH_MASK: Final = (1 << 8 * HASH_BYTES) - 1
 
 
 class Story(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -36,11 +43,23 @@ class HourChunk(msgspec.Struct, array_like=True):
     """An hour as it is saved."""
 
     schema: int
+    ids: bytes
+    """See `pack_hashes`."""
+    authors: dict[int, bytes]
+    """The same, by the votes that they have used."""
+    stories: bytes
+    open: list[Vote]
+    """Of the hour's bins that have not closed."""
+
+
+class _HourChunk1(msgspec.Struct, array_like=True):
+    """Schema 1: hashes of 64 bits, one by one."""
+
+    schema: int
     ids: list[int]
     authors: list[tuple[int, int]]
     stories: bytes
     open: list[Vote]
-    """Of the hour's bins that have not closed."""
 
 
 class _StoryChunk(msgspec.Struct, array_like=True, frozen=True):
@@ -62,8 +81,42 @@ class _ChunkVersion(msgspec.Struct, array_like=True, frozen=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_hour = msgspec.msgpack.Decoder(HourChunk).decode
+_decode_hour_1 = msgspec.msgpack.Decoder(_HourChunk1).decode
 _decode_version = msgspec.msgpack.Decoder(_ChunkVersion).decode
 _decode_chunk = msgspec.msgpack.Decoder(_StoryChunk).decode
+
+
+def pack_hashes(hashes: Iterable[int]) -> bytes:
+    """Write hashes of `HASH_BYTES`, sorted: first the lowest byte of all of them, then the next; equal sets are equal
+    bytes.
+    """
+    words = _little_endian(array("Q", sorted(hashes))).tobytes()
+    return b"".join([words[place::_WORD_BYTES] for place in range(HASH_BYTES)])
+
+
+def unpack_hashes(data: bytes) -> list[int]:
+    """Read what `pack_hashes` wrote; raises ValueError for what it did not."""
+    count, rest = divmod(len(data), HASH_BYTES)
+    if rest:
+        msg = f"{len(data)} bytes are no hashes of {HASH_BYTES} bytes each"
+        raise ValueError(msg)
+    words = bytearray(_WORD_BYTES * count)
+    for place in range(HASH_BYTES):
+        words[place::_WORD_BYTES] = data[place * count : (place + 1) * count]
+    return _little_endian(array("Q", bytes(words))).tolist()
+
+
+def pack_authors(votes: Mapping[int, int]) -> dict[int, bytes]:
+    """Write the votes that authors have used, by author's hash."""
+    by_votes: dict[int, list[int]] = {}
+    for author, used in votes.items():
+        by_votes.setdefault(used, []).append(author)
+    return {used: pack_hashes(authors) for used, authors in sorted(by_votes.items())}
+
+
+def unpack_authors(packed: Mapping[int, bytes]) -> dict[int, int]:
+    """Read what `pack_authors` wrote; raises ValueError for what it did not."""
+    return {author: used for used, authors in packed.items() for author in unpack_hashes(authors)}
 
 
 def encode_hour(chunk: HourChunk) -> bytes:
@@ -72,16 +125,30 @@ def encode_hour(chunk: HourChunk) -> bytes:
 
 
 def decode_hour(hour: int, data: bytes) -> HourChunk:
-    """Read a saved hour; raises ValueError, which names the hour, for what is none or is of another schema."""
+    """Read a saved hour; raises ValueError, which names the hour, for what is none or is of an unknown schema.
+
+    Of schema 1 the hashes are shortened.
+    """
     try:
-        chunk = _decode_hour(data)
+        schema = _decode_version(data).version
+        if schema == 1:
+            return _from_schema_1(_decode_hour_1(data))
+        if schema == HOUR_SCHEMA:
+            return _decode_hour(data)
     except msgspec.DecodeError as error:
         msg = f"hour {hour}: not a saved chunk: {error}"
         raise ValueError(msg) from error
-    if chunk.schema != HOUR_SCHEMA:
-        msg = f"hour {hour}: chunk of schema {chunk.schema}, this version reads {HOUR_SCHEMA}"
-        raise ValueError(msg)
-    return chunk
+    msg = f"hour {hour}: chunk of schema {schema}, this version reads {HOUR_SCHEMA}"
+    raise ValueError(msg)
+
+
+def _from_schema_1(old: _HourChunk1) -> HourChunk:
+    authors: dict[int, int] = {}
+    for author, used in old.authors:
+        short = author & HASH_MASK
+        authors[short] = max(used, authors.get(short, 0))
+    ids = pack_hashes({digest & HASH_MASK for digest in old.ids})
+    return HourChunk(HOUR_SCHEMA, ids, pack_authors(authors), old.stories, old.open)
 
 
 def encode_stories(hour: int, stories: Iterable[Story]) -> bytes:
@@ -125,6 +192,9 @@ def decode_stories(hour: int, data: bytes) -> list[Story]:
         stories.append(Story(hour * HOUR_MS + offset_ms, message_id, words, index_keys(words)))
         start += length
     return stories
+
+
+_WORD_BYTES: Final = 8
 
 
 def _little_endian(words: array[int]) -> array[int]:

@@ -3,6 +3,9 @@
 Plain structs with a schema version, as MessagePack. All of it is bounded: counts are numbers, sets have a cap, and of
 the stories behind an alert only the strongest few keep their texts. What changes with every message of a day (ids,
 stories, authors) is kept apart in hourly chunks, see `streams.monitor.horizon`.
+
+The structs are trees, so that none can be part of a cycle: the garbage collector need not look at them (`gc=False`),
+which with a hundred thousand companies would take it as long as all the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from streams.monitor.squeeze import expand, squeeze
 from streams.records import Evidence, Severity
 
 SCHEMA = 2
@@ -22,7 +26,7 @@ SET_LIMIT = 512
 """Sources and authors are counted exactly up to this many."""
 
 
-class BaselineState(msgspec.Struct):
+class BaselineState(msgspec.Struct, gc=False):
     """Discounted votes and their sum of P(negative), as of `at_ms`."""
 
     votes: float = 0.0
@@ -30,7 +34,7 @@ class BaselineState(msgspec.Struct):
     at_ms: int = 0
 
 
-class Lately(msgspec.Struct, array_like=True):
+class Lately(msgspec.Struct, array_like=True, gc=False):
     """Votes of the last hours and their sum of P(negative), faded to `at_ms`."""
 
     votes: float = 0.0
@@ -38,7 +42,7 @@ class Lately(msgspec.Struct, array_like=True):
     at_ms: int = 0
 
 
-class Unrest(msgspec.Struct, array_like=True):
+class Unrest(msgspec.Struct, array_like=True, gc=False):
     """How far the share of an hour strays from the usual one: an open block, and the variance from closed ones."""
 
     votes: float = 0.0
@@ -85,7 +89,7 @@ class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     copies: int = 1
 
 
-class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Run(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """All that came in since the onset: what an alert shows."""
 
     onset_ms: int
@@ -111,7 +115,7 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True):
 LifeState = Literal["inactive", "pending", "firing"]
 
 
-class Life(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Life(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Where an alert stands in its life."""
 
     state: LifeState = "inactive"
@@ -136,7 +140,7 @@ class Life(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Firings that a cooldown kept back."""
 
 
-class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
+class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One rule's memory of one entity."""
 
     rule_version: str
@@ -170,7 +174,7 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True):
     takes over the baseline."""
 
 
-class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True):
+class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Everything about one entity but its hourly chunks."""
 
     entity: str
@@ -243,7 +247,7 @@ _decoder_1 = msgspec.msgpack.Decoder(_EntityState1)
 
 def encode_state(state: EntityState) -> bytes:
     """Write an entity's state without its open votes; equal states are equal bytes."""
-    return _encoder.encode(msgspec.structs.replace(state, open={}))
+    return squeeze(_encoder.encode(msgspec.structs.replace(state, open={})))
 
 
 def decode_state(data: bytes) -> EntityState | None:
@@ -252,11 +256,12 @@ def decode_state(data: bytes) -> EntityState | None:
     Of schema 1 the baselines and the alerts' lives are taken over (`RuleState.migrated`).
     """
     try:
+        data = expand(data)
         schema = _head_decoder.decode(data).schema
         if schema == 1:
             return _from_schema_1(_decoder_1.decode(data))
         return _decoder.decode(data) if schema == SCHEMA else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):
         return None
 
 

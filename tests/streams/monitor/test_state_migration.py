@@ -17,6 +17,7 @@ import pytest
 
 from streams.monitor.bins import to_ms
 from streams.monitor.partition import PartitionMonitor
+from streams.monitor.squeeze import expand
 from streams.monitor.state import SCHEMA, EntityState, Lately, RuleState, Unrest, decode_state, encode_state
 from streams.records import Alert
 from tests.streams.monitor.invented import START, Record, eager_rules, ended, heard, mention, monitor
@@ -94,7 +95,7 @@ def test_a_monitor_of_an_old_state_goes_on_and_its_own_state_is_of_todays_schema
     assert "firing" in [alert.state for alert in alerts if alert.rule == "Surge"]
     saved = dict(watching.changes().entities)["entity\x1fAURL"]
     assert saved is not None
-    assert msgspec.msgpack.decode(saved)["schema"] == SCHEMA
+    assert msgspec.msgpack.decode(expand(saved))["schema"] == SCHEMA
     assert decode_state(saved) is not None
 
 
