@@ -213,7 +213,12 @@ def _read_threshold(rule: Rule, state: RuleState, tally: Tally, usual: float) ->
     window = state.window
     while window and window[0][0] < oldest:
         del window[0]
-    window.append((tally.start_ms, len(tally.scores), tally.negative))
+    start_ms = tally.start_ms - tally.start_ms % rule.window_step_ms
+    if window and window[-1][0] == start_ms:
+        _, votes, negative = window.pop()
+        window.append((start_ms, votes + len(tally.scores), negative + tally.negative))
+    else:
+        window.append((start_ms, len(tally.scores), tally.negative))
     votes = sum(map(_VOTES, window))
     share = math.fsum(map(_NEGATIVE, window)) / votes if votes else 0.0
     inactive = state.life.state == "inactive"

@@ -200,7 +200,11 @@ class Horizon:
 
     def _take_in(self, hour: int, data: bytes) -> list[Vote]:
         chunk = decode_hour(hour, data)
-        restored = _Hour(ids=set(unpack_hashes(chunk.ids)), authors=unpack_authors(chunk.authors))
+        try:
+            restored = _Hour(ids=set(unpack_hashes(chunk.ids)), authors=unpack_authors(chunk.authors))
+        except ValueError as error:
+            msg = f"hour {hour}: {error}"
+            raise ValueError(msg) from error
         if chunk.stories:
             self._stories.load_chunk(hour, chunk.stories)
         self._hours[hour] = restored

@@ -27,6 +27,8 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 Duration = Annotated[str, msgspec.Meta(pattern=_DURATION.pattern)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+WINDOW_STEPS = 60
+"""A threshold's window is kept as so many parts; one of up to an hour to the minute."""
 SUPPORTING_VOICES = 2
 """What a rule asks for that says nothing of sources and voices."""
 
@@ -139,6 +141,8 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
         meaning = msgspec.json.encode(self, order="deterministic")
         if self.is_e_detector:
             meaning += b" e_detector %d" % e_detector.VERSION
+        elif self.window_step_ms > MINUTE_MS:
+            meaning += b" window steps %d" % WINDOW_STEPS
         return hashlib.sha256(meaning).hexdigest()[:12]
 
     @cached_property
@@ -165,6 +169,13 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
     def window_ms(self) -> int:
         """`window` in milliseconds."""
         return duration_ms(self.window)
+
+    @cached_property
+    def window_step_ms(self) -> int:
+        """In what steps the window moves on, in milliseconds: in minutes, or a longer one in `WINDOW_STEPS` steps, so
+        that what is kept of it is bounded.
+        """
+        return max(1, -(-self.window_ms // (WINDOW_STEPS * MINUTE_MS))) * MINUTE_MS
 
     @cached_property
     def for_ms(self) -> int:

@@ -17,6 +17,8 @@ from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage,
 
 TEXT_CHARS = 280
 """An alert shows this much of a message."""
+_KEPT_CHARS = TEXT_CHARS + 1
+"""A run keeps this much, which shows whether there was more."""
 _MINUTES_PER_DAY = 1440
 
 
@@ -73,6 +75,8 @@ def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, gain: 
         run.authors.add(vote.author)
     run.gain += gain
     run.topics[vote.topic] = run.topics.get(vote.topic, 0.0) + gain
+    if len(vote.text) > _KEPT_CHARS:
+        vote = msgspec.structs.replace(vote, text=vote.text[:_KEPT_CHARS])
     run.top.append(StoryItem(story=story, vote=vote, gain=gain))
     if len(run.top) > TOP_STORIES:
         _drop_weakest(run.top)
