@@ -17,16 +17,22 @@ import msgspec
 
 from deploy.bench.figures import Figure
 from streams.monitor import MonitorOptions, PartitionMonitor, Rule, RuleSet, default_rules
+from streams.monitor.partition import entity_of
+from streams.monitor.sizes import sizes
 from streams.records import Mention, ModelVersion, Origin, Progress, decode_mention, encode
 
 BATCH = 1024
 """Records between two savings of state, as in the worker."""
 AGAINST_ALONE = 50_000
 AGAINST_SCORED = 20_000
+AGAINST_RULES_BYTES = 4096
+_WEIGHED = 1000
+"""Companies whose records are taken apart for their sizes."""
 _START = datetime(2026, 3, 2, tzinfo=UTC)
 VOTES_PER_BIN = 4
 """Mentions of a company in one minute, as at 240 an hour: the same for few companies and many, or they could not be
 compared."""
+_A_DAY = VOTES_PER_BIN * 60 * 24
 _LONGEST_ROUND_S = 3600
 """Event time in which every company has its turn, unless they are so few that a minute will do."""
 _SYLLABLES = "bar cor den fel gro hil jam kel lom mar nor pel quin ros sol tam ul ver wyn zan".split()
@@ -93,8 +99,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
     per_s: float
     """Mentions per second of CPU time."""
-    bytes_per_key: float
-    """What would be saved of a company at the end: its own record and its hourly chunks."""
+    rules_bytes: int
+    """What is saved of what the rules know of a company: the most of any (see `streams.monitor.sizes`)."""
+    record_bytes: float
+    """A company's own record in the mean: what its rules know, and the rises under way."""
+    day_bytes: float
+    """Its day's memory in the mean: its hourly chunks."""
 
 
 def measure(mentions: Iterable[Mention], rules: RuleSet, *, from_json: bool = False) -> Measured:
@@ -124,10 +134,13 @@ def measure(mentions: Iterable[Mention], rules: RuleSet, *, from_json: bool = Fa
                 saved.pop(key, None)
             else:
                 saved[key] = len(value)
-    entities = {key.split("\x1f")[1] for key in saved}
+    records = sum(size for key, size in saved.items() if entity_of(key) is not None)
+    companies = max(1, len(monitor.entities))
     return Measured(
         per_s=offset / spent_s if spent_s else float("inf"),
-        bytes_per_key=sum(saved.values()) / len(entities) if entities else 0.0,
+        rules_bytes=max(sizes(state).rules for state in itertools.islice(monitor.entities.values(), _WEIGHED)),
+        record_bytes=records / companies,
+        day_bytes=(sum(saved.values()) - records) / companies,
     )
 
 
@@ -156,8 +169,23 @@ def run(
                 against=f"aim {AGAINST_ALONE:,}" if number == keys[0] else f"{keys[0]:,} companies {first:,.0f}",
                 ratio=alone.per_s / (AGAINST_ALONE if number == keys[0] else first),
             ),
-            Figure(name=f"state of a company, {number:,} companies", value=round(alone.bytes_per_key), unit="bytes"),
+            Figure(
+                name=f"what they know of a company at most, {number:,}",
+                value=alone.rules_bytes,
+                unit="bytes",
+                against=f"aim at most {AGAINST_RULES_BYTES:,}",
+                ratio=alone.rules_bytes / AGAINST_RULES_BYTES,
+            ),
+            Figure(name=f"a company's record, {number:,} companies", value=round(alone.record_bytes), unit="bytes"),
+            Figure(
+                name=f"its day's memory of messages, {number:,} companies", value=round(alone.day_bytes), unit="bytes"
+            ),
         ]
+    busy = measure(invented_mentions(_A_DAY, keys=1, given_stories=False), five_rules())
+    figures += [
+        Figure(name="a company's record after a day of 240 an hour", value=round(busy.record_bytes), unit="bytes"),
+        Figure(name="its day's memory of messages and stories", value=round(busy.day_bytes), unit="bytes"),
+    ]
     rules = default_rules()
     absorbed, scored = (
         measure(invented_mentions(mentions, keys=as_scored_keys, given_stories=False), rules, from_json=from_json)
