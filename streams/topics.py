@@ -29,6 +29,9 @@ DAY_MS = 86_400_000
 MESSAGES_KEPT_MS = 7 * DAY_MS
 HISTORY_KEPT_MS = 400 * DAY_MS
 """More than a year, so that a replay can look at the same season of the year before."""
+TAKEN_BACK_KEPT_MS = 90 * DAY_MS
+"""A verdict that was taken back is a record without a value, which `squall labels import` must read before compaction
+deletes it: Kafka's own day would be over before a weekly import."""
 MESSAGE_BATCH_BYTES = 2 * 1024 * 1024
 """Above the largest `ingest.max_bytes`, so that a message too large for Squall arrives and is accounted for."""
 DEAD_LETTER_BATCH_BYTES = 2 * MESSAGE_BATCH_BYTES
@@ -96,7 +99,7 @@ def design(settings: Settings) -> tuple[Topic, ...]:
         Topic(topics.messages, "messages as sent", many, copies, messages, of_messages, may_grow=True),
         Topic(topics.mentions, "scored mentions", keyed, copies, history, of_mentions),
         Topic(topics.alerts, "alerts", keyed, copies, history, of_mentions),
-        Topic(topics.labels, "verdicts", 1, copies, kept),
+        Topic(topics.labels, "verdicts", 1, copies, kept | {"delete.retention.ms": str(TAKEN_BACK_KEPT_MS)}),
         Topic(topics.dead_letters, "refused records", many, copies, dead, of_messages, may_grow=True),
         Topic(topics.control, "models, rules", 1, copies, kept),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from kafka.errors import KafkaError
@@ -121,6 +121,26 @@ def key_of(verdict: Verdict) -> bytes:
     return msgspec.json.encode(["alert" if of_alert else "message", whole, verdict.entity, verdict.by])
 
 
+class Subject(NamedTuple):
+    """What a key on `squall.labels` stands for: whose word on what."""
+
+    kind: Literal["message", "alert"]
+    id: str
+    entity: str | None
+    by: str
+
+
+_subject_decoder: msgspec.json.Decoder[Subject] = msgspec.json.Decoder(Subject)
+
+
+def subject_of(key: bytes) -> Subject | None:
+    """Return what a key of `key_of` stands for; None for any other bytes. Pure."""
+    try:
+        return _subject_decoder.decode(key)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:
     """Write verdicts to `squall.labels`, and return when all replicas have them.
 
@@ -128,11 +148,26 @@ def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:
         BrokerError: Kafka cannot be reached, or did not take one; sending all of them again is safe.
         TopicError: this user may not write them.
     """
+    _send(settings, [(key_of(verdict), encode(verdict)) for verdict in verdicts])
+
+
+def take_back(settings: Settings, subjects: Sequence[Subject]) -> None:
+    """Take words back: write a record without a value under each one's key, which `squall labels import` heeds.
+
+    What was never said can be taken back too, and changes nothing.
+
+    Raises:
+        BrokerError, TopicError: as `send`.
+    """
+    _send(settings, [(msgspec.json.encode(subject), None) for subject in subjects])
+
+
+def _send(settings: Settings, records: Sequence[tuple[bytes, bytes | None]]) -> None:
     topic = settings.topics.labels
     require_rights(settings, [AclRole.VERDICTS])
     producer = kafka_producer({**settings.kafka.client_options(), "client_id": "squall-verdict"})
     try:
-        deliveries = [producer.send(topic, encode(verdict), key_of(verdict)) for verdict in verdicts]
+        deliveries = [producer.send(topic, value, key) for key, value in records]
         for delivery in deliveries:
             delivery.get(timeout=DELIVERY_TIMEOUT_S)
     except KafkaError as error:

@@ -24,6 +24,7 @@ from streams.errors import InputError
 if TYPE_CHECKING:
     from retrain.labels.said import Said
     from retrain.labels.store import LabelStore
+    from retrain.labels.taken_back import TakenBack
 
 _TOLD = 5
 """Messages that were not found are named up to here."""
@@ -113,7 +114,7 @@ def take_verdicts(
     from retrain.labels.live import read_verdicts
 
     heard = read_verdicts(current, on_bad=lambda line: console.print(line, style="yellow", markup=False))
-    return _take(current, heard.said, console, store=store, mentions=mentions)
+    return _take(current, heard.said, console, store=store, mentions=mentions, taken_back=heard.taken_back)
 
 
 def _take(
@@ -123,11 +124,16 @@ def _take(
     *,
     store: Path | None,
     mentions: list[str] | None,
+    taken_back: TakenBack | None = None,
 ) -> Taken:
     from retrain.labels.live import LIVE, find_alerts, find_mentions
     from retrain.labels.said import join
     from retrain.labels.store import LabelStore
+    from retrain.labels.taken_back import NOTHING
 
+    kept = LabelStore(store or current.retrain.labels)
+    before = len(said)
+    said = kept.without_known(said)
     alerts = find_alerts(current, {one.alert_id for one in said if one.alert_id is not None})
     wanted = {one.message_id for one in said if one.message_id is not None and one.text is None}
     wanted |= {message.message_id for alert in alerts.values() for message in alert.evidence.messages}
@@ -139,12 +145,13 @@ def _take(
             on_progress=lambda read: status.update(f"looking up the texts: {read:,} records read"),
         )
     joined = join(said, mentions=found, alerts=alerts)
-    added = LabelStore(store or current.retrain.labels).add(joined.judgements)
+    added = kept.add(joined.judgements, NOTHING if taken_back is None else taken_back)
     for one in joined.unknown[:_TOLD]:
         what = one.message_id or f"alert {one.alert_id}"
         console.print(f"  {one.where}: {what} is not among the mentions or alerts there are", markup=False)
     words = (
-        f"labels: {added.new:,} new, {added.changed:,} changed, {added.known:,} known before; "
+        f"labels: {added.new:,} new, {added.changed:,} changed, {added.known + before - len(said):,} known before, "
+        f"{added.taken_back:,} taken back; "
         f"{len(joined.unknown):,} of messages or alerts that were not found"
     )
     return Taken(words, len(joined.unknown))

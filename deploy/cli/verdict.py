@@ -13,27 +13,35 @@ from streams.records import VerdictKind
 _KINDS: tuple[str, ...] = get_args(VerdictKind)
 
 
-def _kind(text: str) -> str:
-    if text not in _KINDS:
+def _kind(text: str | None) -> str | None:
+    if text is not None and text not in _KINDS:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(_KINDS)}")
     return text
 
 
 def verdict(
     what: Annotated[str, typer.Argument(help="Id of the alert (true_alarm, false_alarm) or of the message.")],
-    said: Annotated[str, typer.Option("--verdict", help="One of " + ", ".join(_KINDS), callback=_kind)],
     by: Annotated[str, typer.Option(help="Who judged: a name or an account, no e-mail address.", metavar="NAME")],
+    said: Annotated[str | None, typer.Option("--verdict", help="One of " + ", ".join(_KINDS), callback=_kind)] = None,
+    takes_back: Annotated[
+        bool, typer.Option("--take-back", help="Take back what NAME said of it: it is no label any more.")
+    ] = False,
     alert: Annotated[str | None, typer.Option(help="The alert in which the message was seen.")] = None,
     entity: Annotated[str | None, typer.Option(help="The company that it is about, by symbol.")] = None,
     note: Annotated[str | None, typer.Option(help="Why, for whoever reads it later.")] = None,
 ) -> None:
-    """Write a verdict to squall.labels, from where it becomes a label for the next model.
+    """Write a verdict to squall.labels, from where it becomes a label for the next model; or take one back.
 
     The same is done by POST /verdicts on a worker that has a token (worker.api_token).
     """
     from streams import verdicts
 
     verdicts.check_name(by)
+    if (said is None) != takes_back:
+        raise typer.BadParameter("give --verdict, or --take-back")
+    if said is None:
+        _take_back(what, entity, by)
+        return
     judges_alert = said in verdicts.OF_ALERTS
     if judges_alert and alert is not None:
         raise typer.BadParameter(f"{said} judges the alert that is named first", param_hint="--alert")
@@ -44,4 +52,18 @@ def verdict(
     verdicts.send(current, [record])
     kind = "alert" if judges_alert else "message"
     text = f"{said} of {kind} {what} by {by} is on {current.topics.labels}"
+    out().print(text, markup=False, soft_wrap=True)
+
+
+def _take_back(what: str, entity: str | None, by: str) -> None:
+    """Take back what was said of an alert or a message of this id; an id does not say of which it is."""
+    from streams import verdicts
+
+    verdicts.from_values({"verdict": "stale", "message_id": what, "entity": entity})  # an id and a symbol that can be
+    current = settings()
+    verdicts.take_back(
+        current, [verdicts.Subject("message", what, entity, by), verdicts.Subject("alert", what, entity, by)]
+    )
+    company = "" if entity is None else f" for {entity}"
+    text = f"what {by} said of {what}{company} is taken back on {current.topics.labels}"
     out().print(text, markup=False, soft_wrap=True)

@@ -36,20 +36,23 @@ def labels_seen(entries: Sequence[Entry]) -> int:
     return counts[-1] if counts else 0
 
 
-def is_due(*, labels: int, seen: int, min_labels: int, drift: dict[str, float], max_psi: float) -> Due:
+def is_due(*, labels: int, seen: int, gone: int = 0, min_labels: int, drift: dict[str, float], max_psi: float) -> Due:
     """Decide.
 
     Args:
         labels: settled labels there are.
         seen: how many of them the last run had.
-        min_labels: so many new ones are a reason.
+        gone: labels that the champion rests on and nobody holds any more: taken back or changed.
+        min_labels: so many new ones are a reason, and so are as many that are gone.
         drift: population stability index by signal; empty where nobody measures it.
         max_psi: from here on drift is a reason, once there is a new label at all.
     """
-    new = max(0, labels - seen)
+    new = max(0, labels - seen + gone)
     drifted = {name: value for name, value in sorted(drift.items()) if value >= max_psi}
     if new >= min_labels:
         return Due(True, f"{new:,} new labels")
+    if gone >= min_labels:
+        return Due(True, f"{gone:,} labels of the champion were taken back or changed")
     if drifted and new:
         told = ", ".join(f"{name} {value:.2f}" for name, value in drifted.items())
         return Due(True, f"drift ({told}) and {new:,} new labels")

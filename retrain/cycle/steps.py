@@ -115,10 +115,13 @@ def _through(run: Run, work: Path) -> Ended:
     retrain, now = run.settings.retrain, run.desk.now()
     judgements = [one for one in LabelStore(retrain.labels).read() if one.learned_at <= now]
     decided = [one for task in TASKS for one in decide(judgements, task).decided]
+    labelled, ledger = rows_of_labels(decided), Ledger(retrain.datasets)
+    said = {trust_key(row) for row in labelled}
     entries = read_entries(retrain.runs)
     due = is_due(
         labels=len(decided),
         seen=labels_seen(entries),
+        gone=len(ledger.trusted() - said),
         min_labels=retrain.min_labels,
         drift=run.drift or {},
         max_psi=retrain.max_psi,
@@ -131,7 +134,11 @@ def _through(run: Run, work: Path) -> Ended:
     champion = _champion(run)
     run.say(f"champion: {champion.model.name} {champion.model.version}; {len(decided):,} labels, {due.words}")
     champion_folder = run.desk.registry.fetch(champion, retrain.models)
-    snapshot, fair = _data_set(run, champion_folder, rows_of_labels(decided))
+    if gone := ledger.distrust_all_but(said):
+        run.say(
+            f"{gone:,} labels that a champion rests on were taken back or changed: they are in no data set from now on"
+        )
+    snapshot, fair = _data_set(run, champion_folder, labelled)
     run.say(f"data set {snapshot.version}: {_counted(snapshot)}")
     challenger = _train(run, work, champion_folder, snapshot, now)
     verdict = run_gate(
@@ -140,7 +147,7 @@ def _through(run: Run, work: Path) -> Ended:
         snapshot,
         bounds=bounds_of(run.settings),
         at=now,
-        trusted=Ledger(retrain.datasets).trusted(),
+        trusted=ledger.trusted(),
         stretch=run.stretch,
         device=run.device,
         progress=run.say,

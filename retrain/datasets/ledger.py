@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,6 +84,23 @@ class Ledger:
             InputError: the folder cannot be written.
         """
         self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(self.trusted() | set(keys))])
+
+    def distrust_all_but(self, said: Collection[str]) -> int:
+        """Strike out the trusted labels that nobody holds any more, taken back or changed; return how many.
+
+        Said again, they are new ones.
+
+        Args:
+            said: the labels that there are, as `trust_key` names them.
+
+        Raises:
+            InputError: the folder cannot be read or written.
+        """
+        trusted = self.trusted()
+        gone = trusted.difference(said)
+        if gone:
+            self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(trusted - gone)])
+        return len(gone)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -102,10 +102,14 @@ class Agreement:
 
 
 def agreement(judgements: Iterable[Judgement], task: Task) -> Agreement:
-    """Return how far people agree, from what they said outright; "not negative" names no class and does not count."""
+    """Return how far people agree, from what they said outright.
+
+    What follows from something else (a true alarm, an answer that was confirmed) is no opinion of a person on the text,
+    and does not count; nor does "not negative", which names no class.
+    """
     units: dict[str, dict[str, str]] = defaultdict(dict)
     for judgement in judgements:
-        if judgement.task == task and judgement.answer not in (None, NOT_NEGATIVE):
+        if judgement.task == task and judgement.answer not in (None, NOT_NEGATIVE) and not judgement.is_implied:
             units[judgement.message_id][judgement.by] = str(judgement.answer)
     twice = [answers for answers in units.values() if len(answers) > 1]
     pairs: dict[tuple[str, str], tuple[int, int]] = {}

@@ -40,6 +40,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
         predicted: that model's class.
         alert_id: the alert behind it, of a judgement that follows from one.
         note: what was said beside it.
+        record_key: the key on squall.labels that it came by, by which it can be taken back; None of a file.
     """
 
     message_id: str
@@ -57,6 +58,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     predicted: str | None = None
     alert_id: str | None = None
     note: str | None = None
+    record_key: str | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

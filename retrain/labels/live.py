@@ -6,11 +6,13 @@ each import reads all of them, and the store knows what it has.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from retrain.labels.choose import Candidate
 from retrain.labels.said import Said
+from retrain.labels.taken_back import NOTHING, TakenBack
 from streams.config import Settings
 from streams.errors import RecordError
 from streams.records import Alert, Mention, decode_alert, decode_verdict
@@ -32,30 +34,35 @@ class Heard:
 
     Attributes:
         said: what they say.
-        messages: ids of the messages that they are about.
-        alerts: ids of the alerts that they are about.
+        taken_back: words that were said there and hold no longer.
     """
 
     said: tuple[Said, ...]
-    messages: frozenset[str] = field(default=frozenset())
-    alerts: frozenset[str] = field(default=frozenset())
+    taken_back: TakenBack = NOTHING
 
 
 def read_verdicts(settings: Settings, *, on_bad: OnBad) -> Heard:
-    """Read all verdicts there are now.
+    """Read all verdicts there are now, and which were taken back.
 
     Raises:
         BrokerError: Kafka cannot be reached.
         TopicError: the topic is missing.
     """
-    said: list[Said] = []
-    for where, value in _records(settings, settings.topics.labels):
+    by_key: dict[str, list[Said]] = defaultdict(list)
+    taken_back: set[str] = set()
+    for where, raw_key, value in _records(settings, settings.topics.labels):
+        key = None if raw_key is None else raw_key.decode("utf-8", "backslashreplace")
+        if value is None:
+            if key is not None:
+                by_key.pop(key, None)
+                taken_back.add(key)
+            continue
         try:
             verdict = decode_verdict(value)
         except RecordError as error:
             on_bad(f"{where}: {error.detail}")
             continue
-        said.append(
+        by_key[key or ""].append(
             Said(
                 where=where,
                 by=verdict.by,
@@ -65,13 +72,12 @@ def read_verdicts(settings: Settings, *, on_bad: OnBad) -> Heard:
                 alert_id=verdict.alert_id,
                 entity=verdict.entity,
                 note=verdict.note,
+                record_key=key,
             )
         )
-    return Heard(
-        tuple(said),
-        frozenset(one.message_id for one in said if one.message_id is not None),
-        frozenset(one.alert_id for one in said if one.alert_id is not None),
-    )
+    said = tuple(one for words in by_key.values() for one in words)
+    held = {key: [one.learned_at for one in by_key.get(key, ())] for key in taken_back}
+    return Heard(said, TakenBack(held))
 
 
 def find_alerts(settings: Settings, ids: Collection[str]) -> dict[str, Alert]:
@@ -84,7 +90,9 @@ def find_alerts(settings: Settings, ids: Collection[str]) -> dict[str, Alert]:
     found: dict[str, Alert] = {}
     if not ids:
         return found
-    for _, value in _records(settings, settings.topics.alerts):
+    for _, _, value in _records(settings, settings.topics.alerts):
+        if value is None:
+            continue
         try:
             alert = decode_alert(value)
         except RecordError:
@@ -183,12 +191,12 @@ def _pass_over(_: BadRecord) -> None:
     """What is no mention cannot be asked about; `squall replay` tells of it."""
 
 
-def _records(settings: Settings, topic: str) -> Iterator[tuple[str, bytes]]:
+def _records(settings: Settings, topic: str) -> Iterator[tuple[str, bytes | None, bytes | None]]:
+    """Yield where each record stands, its key and its value."""
     servers = ", ".join(settings.kafka.bootstrap_servers)
     with topic_consumer(settings) as consumer:
         spans = whole(consumer, partitions_of(consumer, topic))
         reader = TopicReader(consumer, topic, spans, servers=servers)
         for number in sorted(spans):
             for record in reader.read(number):
-                if record.value is not None:
-                    yield f"{topic}[{number}]@{record.offset}", record.value
+                yield f"{topic}[{number}]@{record.offset}", record.key, record.value

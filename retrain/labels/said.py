@@ -33,6 +33,7 @@ class Said:
         message_id: of which message; None for a text of its own, or an alert.
         alert_id: of which alert.
         text: the text, where it came along.
+        record_key: the key on squall.labels; None of a file.
     """
 
     where: str
@@ -49,6 +50,7 @@ class Said:
     lang: str | None = None
     topic: str | None = None
     note: str | None = None
+    record_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def _of_message(said: Said, mentions: Mapping[str, Mention]) -> Iterator[Judgeme
         predicted=predicted,
         alert_id=said.alert_id,
         note=said.note,
+        record_key=said.record_key,
     )
 
 
@@ -170,6 +173,7 @@ def _of_alert(said: Said, mentions: Mapping[str, Mention], alerts: Mapping[str, 
             predicted="negative",
             alert_id=alert.id,
             note=said.note,
+            record_key=said.record_key,
         )
 
 

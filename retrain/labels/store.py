@@ -7,7 +7,7 @@ half of a change: the new file is written beside the old one and takes its place
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,10 @@ from pathlib import Path
 import msgspec
 
 from retrain.labels.judgement import SCHEMA, Judgement
+from retrain.labels.said import Said
+from retrain.labels.taken_back import NOTHING, TakenBack
 from streams.errors import InputError
+from streams.verdicts import OF_ALERTS
 from streams.whole_files import write_whole
 
 FILE = "judgements.jsonl"
@@ -33,11 +36,13 @@ class Added:
         new: of messages, tasks and people that had none.
         changed: a person's later word, which replaced an earlier one.
         known: there already, or older than what is there.
+        taken_back: struck out, as those who said them have taken them back.
     """
 
     new: int
     changed: int
     known: int
+    taken_back: int = 0
 
 
 class LabelStore:
@@ -65,17 +70,24 @@ class LabelStore:
             raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
         return [self._judgement(number, line) for number, line in enumerate(lines, 1)]
 
-    def add(self, judgements: Iterable[Judgement]) -> Added:
+    def add(self, judgements: Iterable[Judgement], taken_back: TakenBack = NOTHING) -> Added:
         """Take judgements in; of a person's words on a message and task the latest counts, and what was said outright
         before what follows from a verdict on something else. The same word said again keeps its first time.
 
         Of two of the same moment, the one with the larger bytes counts, so that the order of arrival does not decide.
+
+        Args:
+            judgements: in any order.
+            taken_back: what is struck out first, where it is there.
 
         Raises:
             InputError: the folder or file cannot be read or written; nothing has changed then.
         """
         with self._locked():
             known = {judgement.key: judgement for judgement in self.read()}
+            struck_out = [key for key, judgement in known.items() if judgement in taken_back]
+            for key in struck_out:
+                del known[key]
             new = changed = repeated = 0
             for judgement in judgements:
                 before = known.get(judgement.key)
@@ -87,9 +99,18 @@ class LabelStore:
                     repeated += 1
                     continue
                 known[judgement.key] = judgement
-            if new or changed:
+            if new or changed or struck_out:
                 self._write(known[key] for key in sorted(known))
-        return Added(new, changed, repeated)
+        return Added(new, changed, repeated, len(struck_out))
+
+    def without_known(self, said: Sequence[Said]) -> list[Said]:
+        """Return what was said without what is here already: its text need not be looked up again.
+
+        Raises:
+            InputError: as `read`.
+        """
+        known = {(one.record_key, one.learned_at) for one in self.read() if one.kind not in OF_ALERTS}
+        return [one for one in said if one.record_key is None or (one.record_key, one.learned_at) not in known]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import RecordError
 from streams.records import Verdict, decode_verdict
+from streams.verdicts import subject_of
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ _POLL_MS = 500
 _PAUSE_S = 2.0
 
 Said = Verdict | str
-"""A verdict, or the message id of one that was taken back."""
+"""A verdict, or what one that was taken back was about: a message id, or `alert` and its id."""
 
 
 class VerdictReader:
@@ -69,7 +70,10 @@ class VerdictReader:
 
     def _said(self, record: Any) -> Said | None:
         if record.value is None:
-            return None if record.key is None else str(record.key, "utf-8", "replace")
+            subject = None if record.key is None else subject_of(record.key)
+            if subject is None:
+                return None
+            return subject.id if subject.kind == "message" else f"alert {subject.id}"
         try:
             return decode_verdict(record.value)
         except RecordError as error:

@@ -31,7 +31,7 @@ class Producer(Protocol):
     def send(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         key: bytes | None,
         partition: int | None = None,
         timestamp_ms: int | None = None,

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from kafka import KafkaProducer
 from typer.testing import CliRunner, Result
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 from deploy.cli import app, labels, labels_queue
 from retrain.data import read_examples
 from retrain.labels.store import LabelStore
+from streams import verdicts
 from streams.config import Settings
 from streams.records import Alert, Mention, Verdict, encode
 from tests.streams.invented_alert import ALERT
@@ -118,10 +120,10 @@ def test_the_queue_asks_for_new_texts_only_and_comes_back_as_labels(folder: Path
     assert "exists already" in str(run("queue", "next.csv", "--from", history).exception)
 
 
-def _send(settings: Settings, *records: tuple[str, bytes, Mention | Alert | Verdict | bytes]) -> None:
+def _send(settings: Settings, *records: tuple[str, bytes, Mention | Alert | Verdict | bytes | None]) -> None:
     producer = KafkaProducer(**settings.kafka.client_options())
     for topic, key, record in records:
-        value = record if isinstance(record, bytes) else encode(record)
+        value = record if isinstance(record, bytes | None) else encode(record)
         producer.send(topic, key=key, value=value).get(timeout=30)
     producer.close()
 
@@ -165,3 +167,33 @@ def test_verdicts_of_the_desk_become_labels_with_their_texts(
     assert run("import", "--store", store, "--strict").exit_code == 1
     assert run("queue", tmp_path / "next.csv", "--store", store).exit_code == 0
     assert "wire:2" in (tmp_path / "next.csv").read_text()  # nobody has said what its sentiment is
+
+
+@pytest.mark.broker
+def test_a_verdict_that_was_taken_back_is_in_the_next_training_file_no_more(
+    settings_with_topics: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, topics = settings_with_topics, settings_with_topics.topics
+    monkeypatch.setattr(labels, "settings", lambda: settings)
+    told = [
+        Verdict(message_id=f"wire:{number}", alert_id=None, verdict="neutral", by="ana", learned_at=AT)
+        for number in (1, 2, 3)
+    ]
+    for number in (1, 2, 3):
+        _send(settings, (topics.mentions, b"AURL", mention(number, AT, 0.9)))
+    verdicts.send(settings, told)
+    store = tmp_path / "kept"
+    assert "3 new" in run("import", "--store", store).output
+
+    verdicts.take_back(settings, [verdicts.Subject("message", "wire:1", None, "ana")])
+    verdicts.take_back(settings, [verdicts.Subject("message", "wire:2", None, "ana")])
+    again = msgspec.structs.replace(told[1], verdict="positive", learned_at=AT + timedelta(hours=1))
+    verdicts.send(settings, [again])
+    assert "1 new, 0 changed, 1 known before, 2 taken back" in run("import", "--store", store).output
+    assert "0 new, 0 changed, 2 known before, 0 taken back" in run("import", "--store", store).output
+    assert [(one.message_id, one.answer) for one in LabelStore(store).read()] == [
+        ("wire:2", "positive"), ("wire:3", "neutral"),
+    ]  # fmt: skip
+    fresh = tmp_path / "fresh"
+    assert "2 new" in run("import", "--store", fresh).output  # and who reads it all for the first time sees the same
+    assert [one.answer for one in LabelStore(fresh).read()] == ["positive", "neutral"]

@@ -41,9 +41,24 @@ def test_a_verdict_is_on_record_with_who_judged(settings_with_topics: Settings) 
     assert (second[1].message_id, second[1].alert_id, second[1].note) == ("wire:7", "2929662a07e4834b", "a joke")
 
 
+@pytest.mark.broker
+def test_a_verdict_is_taken_back_under_its_own_key(settings_with_topics: Settings) -> None:
+    settings = settings_with_topics
+    for words in (("--verdict", "stale"), ("--take-back",)):
+        done = squall("verdict", "wire:7", *words, "--by", "bo", "--entity", "ACME", settings=settings)
+        assert done.returncode == 0, done.stderr
+    assert f"what bo said of wire:7 for ACME is taken back on {settings.topics.labels}" in done.stdout
+    said, of_message, of_alert = records_of(settings, settings.topics.labels)
+    assert (of_message.key, of_message.value) == (said.key, None)
+    assert (of_alert.key, of_alert.value) == (b'["alert","wire:7","ACME","bo"]', None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("a1", "--by", "anna"), "give --verdict, or --take-back"),
+        (("a1", "--verdict", "stale", "--take-back", "--by", "anna"), "give --verdict, or --take-back"),
+        (("a\n1", "--take-back", "--by", "anna"), "cannot be printed"),
         (("a1", "--verdict", "maybe", "--by", "anna"), "'maybe' is none of"),
         (("a1", "--verdict", "stale", "--by", "anna@desk.example"), "no e-mail address"),
         (("a1", "--verdict", "false_alarm", "--by", "anna", "--alert", "a2"), "--alert"),

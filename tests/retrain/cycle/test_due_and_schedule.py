@@ -15,14 +15,20 @@ from streams.errors import ConfigError
 NOON = datetime(2026, 3, 17, 12, tzinfo=UTC)
 
 
-def due(labels: int, seen: int = 0, **drift: float) -> tuple[bool, str]:
-    found = is_due(labels=labels, seen=seen, min_labels=200, drift=drift, max_psi=0.25)
+def due(labels: int, seen: int = 0, *, gone: int = 0, **drift: float) -> tuple[bool, str]:
+    found = is_due(labels=labels, seen=seen, gone=gone, min_labels=200, drift=drift, max_psi=0.25)
     return found.is_due, found.words
 
 
 def test_enough_new_labels_are_a_reason_and_fewer_are_not() -> None:
     assert due(450, 250) == (True, "200 new labels")
     assert due(449, 250) == (False, "199 new labels, 200 are a reason")
+
+
+def test_labels_that_were_taken_back_hide_no_new_ones_and_are_a_reason_themselves() -> None:
+    assert due(350, 250, gone=100) == (True, "200 new labels")
+    assert due(50, 250, gone=200) == (True, "200 labels of the champion were taken back or changed")
+    assert due(240, 250, gone=10)[0] is False
 
 
 def test_drift_is_a_reason_once_there_is_something_to_learn_from() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from models.files import read_manifest
 from retrain.cycle import steps
 from retrain.cycle.lock import WORK, BusyError, alone
 from retrain.cycle.steps import Run, run_once
+from retrain.datasets.ledger import Ledger
 from retrain.datasets.snapshot import open_snapshot
 from retrain.labels.store import LabelStore
+from retrain.labels.taken_back import TakenBack
 from retrain.registry.audit import read_entries
 from retrain.registry.promotion import rollback
 from streams.config import Settings
@@ -72,6 +75,30 @@ def test_the_champion_is_judged_on_what_it_held_out_itself(
     assert ended.ending == "passed"
 
 
+def test_labels_that_were_taken_back_are_in_no_later_data_set_and_trusted_no_more(
+    begin: Begin, settings: Settings, store: LabelStore
+) -> None:
+    words = [
+        msgspec.structs.replace(one, kind=one.answer, record_key=f"key {number}")
+        for number, one in enumerate(judged(120))
+    ]
+    store.add(words)
+    assert run_once(begin()).ending == "promoted"
+    ledger = Ledger(settings.retrain.datasets)
+    trusted = ledger.trusted()
+    before = open_snapshot(settings.retrain.datasets / read_entries(settings.retrain.runs)[0].facts["data_set"])
+    gone = {words[number].text for number in range(20)}
+
+    assert store.add([], TakenBack({f"key {number}": () for number in range(20)})).taken_back == 20
+    said: list[str] = []
+    run_once(replace(begin(), say=said.append))
+    after = open_snapshot(settings.retrain.datasets / read_entries(settings.retrain.runs)[-1].facts["data_set"])
+    assert not gone & {one.row.text for one in after.rows}
+    assert gone <= {one.row.text for one in before.rows}  # what was trained on is on record
+    assert any("20 labels that a champion rests on were taken back or changed" in line for line in said)
+    assert ledger.trusted() < trusted
+
+
 def test_a_poisoned_batch_of_labels_is_refused_and_the_champion_stays(
     begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse]
 ) -> None:
@@ -117,8 +144,6 @@ def test_a_label_from_the_future_is_not_learned_from(begin: Begin, store: LabelS
 def test_a_training_file_that_goes_by_the_labels_name_is_refused(
     begin: Begin, settings: Settings, store: LabelStore, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     store.add(judged(60))
     other = tmp_path / "labels.csv"
     other.write_bytes(settings.retrain.sentiment[0].read_bytes())
@@ -154,8 +179,6 @@ def test_a_step_that_fails_leaves_the_champion_no_debris_and_a_note(
 
 
 def test_workers_that_cannot_be_told_keep_the_champion(settings: Settings, begin: Begin, store: LabelStore) -> None:
-    from dataclasses import replace
-
     def deaf(_: ModelInUse) -> None:
         raise BrokerError("no Kafka")
 

@@ -97,6 +97,14 @@ def test_a_side_without_rows_is_refused_and_gives_no_side(tmp_path: Path, share:
     assert Ledger(tmp_path).read() == {}
 
 
+def test_a_label_that_nobody_holds_any_more_is_trusted_no_longer(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.trust(["a:sentiment:negative", "b:sentiment:neutral"])
+    assert ledger.distrust_all_but(["b:sentiment:neutral", "c:sentiment:neutral"]) == 1
+    assert ledger.trusted() == {"b:sentiment:neutral"}
+    assert ledger.distrust_all_but(["b:sentiment:neutral"]) == 0
+
+
 def test_no_rows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match="name training files, or import labels"):
         build(tmp_path, [], RECIPE)

@@ -117,3 +117,17 @@ def test_agreement_is_counted_by_pair_and_not_negative_is_no_class(judge: Judge)
     found = agreement(said, "sentiment")
     assert found.messages == 2
     assert found.pairs == {("ana", "ben"): (2, 1)}
+
+
+def test_what_follows_from_an_alert_or_from_the_model_s_answer_is_nobody_s_agreement(judge: Judge) -> None:
+    said = [
+        judge("negative", message="m1"),
+        judge("negative", message="m1", by="ben", kind="true_alarm"),
+        judge("neutral", message="m2", kind="correct"),
+        judge("neutral", message="m2", by="ben"),
+        judge("neutral", message="m3", kind="neutral"),
+        judge("positive", message="m3", by="ben"),
+    ]
+    found = agreement(said, "sentiment")
+    assert found.messages == 1
+    assert found.pairs == {("ana", "ben"): (1, 0)}
