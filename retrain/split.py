@@ -19,7 +19,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix  # type: ignore[import-untyped]
+from scipy.sparse import coo_matrix, csr_matrix, vstack  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -27,6 +27,12 @@ from retrain.data import Example
 
 SIMILARITY = 0.6
 """Cosine over sets of word pairs from which two texts count as near-duplicates: one changed word in ten leaves 0.8."""
+
+SLOTS = 2**22
+"""Slots that word pairs are hashed into."""
+
+Fingerprint = tuple[int, ...]
+"""The slots of a text's word pairs, ascending."""
 
 _CHUNK_ROWS = 1000
 _LINK = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
@@ -59,28 +65,56 @@ def normalise_text(text: str) -> str:
     return " ".join(_NOT_WORD.sub(" ", bare).split())
 
 
-def group_texts(texts: Sequence[str]) -> NDArray[np.int64]:
-    """Return a group number for each text [texts]; near-duplicates share one."""
+def group_texts(texts: Sequence[str], others: Sequence[Fingerprint] = ()) -> NDArray[np.int64]:
+    """Return a group number for each text and then for each fingerprint [texts + others]; near-duplicates share one.
+
+    Args:
+        texts: any.
+        others: of texts that are not at hand, and belong together with those that resemble them all the same.
+    """
     normalised = [normalise_text(text) for text in texts]
     unique = {text: index for index, text in enumerate(dict.fromkeys(normalised))}
-    firsts, seconds = _near_pairs(list(unique))
-    links = coo_matrix((np.ones(len(firsts), dtype=np.int8), (firsts, seconds)), shape=(len(unique), len(unique)))
+    vectors = _vectors(list(unique))
+    if others:
+        vectors = vstack([vectors, _vectors_of(others)], format="csr")
+    count = vectors.shape[0]
+    firsts, seconds = _near_pairs(vectors)
+    links = coo_matrix((np.ones(len(firsts), dtype=np.int8), (firsts, seconds)), shape=(count, count))
     _, component = connected_components(links, directed=False)
-    return np.asarray([component[unique[text]] for text in normalised], dtype=np.int64)
+    of_texts = [component[unique[text]] for text in normalised]
+    return np.asarray([*of_texts, *component[len(unique) :]], dtype=np.int64)
+
+
+def fingerprints(texts: Sequence[str]) -> list[Fingerprint]:
+    """Return what each text is compared by, without the text: its word pairs, hashed; empty of fewer than two words."""
+    vectors = _vectors([normalise_text(text) for text in texts])
+    return [tuple(sorted(vectors.indices[start:end].tolist())) for start, end in pairwise(vectors.indptr.tolist())]
 
 
 def _word_pairs(text: str) -> list[str]:
     return [f"{first} {second}" for first, second in pairwise(text.split())]
 
 
-def _near_pairs(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _vectors(texts: list[str]) -> csr_matrix:
+    """Return the set of word pairs of each normalised text, of length one [texts, slots]."""
+    vectorizer = HashingVectorizer(n_features=SLOTS, analyzer=_word_pairs, binary=True, alternate_sign=False, norm="l2")
+    return csr_matrix(vectorizer.transform(texts)) if texts else csr_matrix((0, SLOTS))
+
+
+def _vectors_of(known: Sequence[Fingerprint]) -> csr_matrix:
+    """Return the same vectors of texts that only the fingerprints are known of [known, slots]."""
+    lengths = np.asarray([len(slots) for slots in known], dtype=np.int64)
+    values = np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths)
+    columns = np.asarray([slot for slots in known for slot in slots], dtype=np.int64)
+    return csr_matrix((values, columns, np.concatenate([[0], np.cumsum(lengths)])), shape=(len(known), SLOTS))
+
+
+def _near_pairs(vectors: csr_matrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the pairs of near-duplicates as two arrays of positions."""
-    vectorizer = HashingVectorizer(n_features=2**22, analyzer=_word_pairs, binary=True, alternate_sign=False, norm="l2")
-    vectors = vectorizer.transform(texts).tocsr()
     transposed = vectors.T.tocsr()
     firsts: list[NDArray[np.int64]] = []
     seconds: list[NDArray[np.int64]] = []
-    for start in range(0, len(texts), _CHUNK_ROWS):
+    for start in range(0, vectors.shape[0], _CHUNK_ROWS):
         near = (vectors[start : start + _CHUNK_ROWS] @ transposed).tocoo()
         keep = near.data >= SIMILARITY
         firsts.append(near.row[keep].astype(np.int64) + start)

@@ -14,12 +14,14 @@ from datetime import datetime
 from typing import Literal
 
 from retrain.datasets.rows import Row
-from retrain.split import group_texts, normalise_text
+from retrain.split import Fingerprint, group_texts, normalise_text
 
 Side = Literal["train", "holdout"]
 Place = Literal["train", "holdout", "later", "left_out"]
 """Where a row ends up. `later`: it became known after the cut, and judges what was trained before. `left_out`: a
 near-duplicate of a frozen holdout text, which may neither be trained on nor change the holdout."""
+
+NO_FINGERPRINTS: Mapping[str, Fingerprint] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def assign(
     holdout_share: float,
     seed: int,
     train_until: datetime | None = None,
+    frozen: Mapping[str, Fingerprint] = NO_FINGERPRINTS,
 ) -> Assigned:
     """Put rows on sides.
 
@@ -63,12 +66,17 @@ def assign(
         holdout_share: share of the new text groups that go to the holdout, 0 to 1.
         seed: of the hash.
         train_until: what became known later is `later`: for looking at how a model of that day fares afterwards.
+        frozen: fingerprints of holdout texts, by `text_key`: what resembles one of them is not trained on, also where
+            none of the rows has the text itself.
     """
-    groups = group_texts([row.text for row in rows]).tolist()
     keys = [text_key(row.text) for row in rows]
+    missing = {key: frozen[key] for key in sorted(frozen.keys() - set(keys))}
+    together = group_texts([row.text for row in rows], list(missing.values())).tolist()
+    groups = together[: len(rows)]
     members: dict[int, set[str]] = defaultdict(set)
-    for group, key in zip(groups, keys, strict=True):
+    for group, key in zip(together, [*keys, *missing], strict=True):
         members[group].add(key)
+    sides = {**dict.fromkeys(missing, "holdout"), **sides}
     group_side = {group: _side(found, sides, holdout_share, seed) for group, found in members.items()}
     later = {
         group

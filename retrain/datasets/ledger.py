@@ -1,18 +1,25 @@
-"""The sides that texts were given, and the labels that champions rest on, in files that only grow: hashes, no texts."""
+"""What a data set must know of those before it, in files of hashes without texts.
+
+sides.txt      the side that each text was given, for ever
+holdout.txt    fingerprints of the holdout texts, so that what resembles them is known where they are not at hand
+trusted.txt    the labels that champions rest on
+"""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from retrain.datasets.assign import Side
+from retrain.split import SLOTS, Fingerprint
 from streams.errors import InputError
 from streams.whole_files import write_whole
 
 FILE = "sides.txt"
 TRUSTED = "trusted.txt"
+FROZEN = "holdout.txt"
 _LETTERS: dict[str, Side] = {"t": "train", "h": "holdout"}
 _NAMES = {side: letter for letter, side in _LETTERS.items()}
 
@@ -58,7 +65,47 @@ class Ledger:
         sides = {**given, **self.read()}
         self._replace(self.path, [f"{_NAMES[side]} {key}\n" for key, side in sorted(sides.items())])
 
-    def _replace(self, path: Path, lines: Sequence[str]) -> None:
+    def frozen(self) -> dict[str, Fingerprint]:
+        """Return the fingerprints of holdout texts, by `assign.text_key`: those that any data set has held.
+
+        Raises:
+            InputError: the file cannot be read, or a line is not one of its own.
+        """
+        path = self._folder / FROZEN
+        try:
+            lines = path.read_text(encoding="ascii").splitlines()
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
+        found: dict[str, Fingerprint] = {}
+        for number, line in enumerate(lines, 1):
+            key, *slots = line.split()
+            try:
+                found[key] = tuple(int(slot, 16) for slot in slots)
+                if not all(0 <= slot < SLOTS for slot in found[key]):
+                    raise ValueError("out of range")
+            except ValueError:
+                msg = f"{path}:{number}: no fingerprint; restore it, or what is like the holdout may be trained on"
+                raise InputError(msg) from None
+        return found
+
+    def freeze(self, texts: Mapping[str, Fingerprint]) -> None:
+        """Write down the fingerprints of holdout texts. Those that are there stay.
+
+        Raises:
+            InputError: the folder cannot be read or written; nothing has changed then.
+        """
+        before = self.frozen()
+        if texts.keys() <= before.keys():
+            return
+        lines = (
+            " ".join([key, *(f"{slot:x}" for slot in slots)]) + "\n"
+            for key, slots in sorted({**texts, **before}.items())
+        )
+        self._replace(self._folder / FROZEN, lines)
+
+    def _replace(self, path: Path, lines: Iterable[str]) -> None:
         try:
             write_whole(path, (line.encode("ascii") for line in lines))
         except OSError as error:

@@ -26,9 +26,10 @@ from pyarrow import parquet
 
 from models.errors import TrainingDataError
 from retrain.data import Task
-from retrain.datasets.assign import Assigned, Place, assign
+from retrain.datasets.assign import Assigned, Place, assign, text_key
 from retrain.datasets.ledger import Ledger
 from retrain.datasets.rows import LABELS, Row
+from retrain.split import Fingerprint, fingerprints
 from streams.errors import InputError
 from streams.records.codec import UtcTime
 
@@ -118,11 +119,13 @@ def build(root: Path, rows: Sequence[Row], recipe: Recipe) -> Snapshot:
             holdout_share=recipe.holdout_share,
             seed=recipe.seed,
             train_until=recipe.train_until,
+            frozen=ledger.frozen(),
         )
         placed = _thinned(ordered, found, recipe)
         _check(placed)
         snapshot = _write(root, placed, recipe)
         ledger.add(found.given)
+        ledger.freeze(_fingerprints(snapshot.of("holdout")))
     return snapshot
 
 
@@ -167,6 +170,11 @@ def write_training_files(snapshot: Snapshot, folder: Path) -> dict[Task, list[Pa
             writer.writerows((row.text, row.label) for row in rows for _ in range(times))
         written[task].append(path)
     return written
+
+
+def _fingerprints(rows: Sequence[Row]) -> dict[str, Fingerprint]:
+    texts = {text_key(row.text): row.text for row in rows}
+    return dict(zip(texts, fingerprints(list(texts.values())), strict=True))
 
 
 def _order(row: Row) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from retrain.data import Example
-from retrain.split import group_texts, normalise_text, split_examples
+from retrain.split import fingerprints, group_texts, normalise_text, split_examples
 
 BASE = "Ironfield Steel closes its oldest furnace and moves two hundred jobs to the coast next spring"
 
@@ -34,6 +34,18 @@ def test_likeness_is_carried_along_a_chain() -> None:
     chain = [" ".join(words[start : start + 12]) for start in range(0, 13, 2)]
     assert len(set(group_texts(chain).tolist())) == 1
     assert len(set(group_texts([chain[0], chain[-1]]).tolist())) == 2
+
+
+def test_a_fingerprint_stands_for_its_text() -> None:
+    pick = random.Random(3)
+    words = [f"w{index}" for index in range(30)]
+    texts = [" ".join(pick.choices(words, k=pick.randint(2, 9))) for _ in range(120)]
+    texts += [f"{text} {pick.choice(words)}" for text in texts]
+    with_texts = group_texts(texts).tolist()
+    with_some = group_texts(texts[:70], fingerprints(texts[70:])).tolist()
+    same_groups = {(one, other) for one, other in zip(with_texts, with_some, strict=True)}
+    assert len(same_groups) == len(set(with_texts)) == len(set(with_some))
+    assert fingerprints(["one", ""]) == [(), ()]
 
 
 def test_texts_that_are_empty_once_normalised_share_a_group() -> None:

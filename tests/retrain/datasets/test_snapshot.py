@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from models.errors import TrainingDataError
 from retrain.data import read_examples
-from retrain.datasets.ledger import FILE, Ledger
+from retrain.datasets.ledger import FILE, FROZEN, Ledger
 from retrain.datasets.rows import LABELS, Row, market_of, rows_of_files, rows_of_labels
 from retrain.datasets.snapshot import ROWS, Recipe, build, open_snapshot, write_training_files
 from retrain.labels.decide import decide
@@ -49,6 +50,45 @@ def test_the_holdout_is_frozen_while_labels_come_in(tmp_path: Path) -> None:
     assert set(first.of("holdout")) < set(second.of("holdout"))
     assert set(first.of("train")) < set(second.of("train"))
     assert not {row.text for row in first.of("train")} & {row.text for row in second.of("holdout")}
+
+
+def test_a_near_duplicate_of_a_holdout_text_that_is_missing_from_this_run_is_not_trained_on(tmp_path: Path) -> None:
+    first = build(tmp_path, rows(60), RECIPE)
+    held_out = first.of("holdout")
+    reworded = [
+        Row(text=f"{row.text} indeed", task=row.task, label=row.label, origin=LABELS, learned_at=NOON)
+        for row in held_out
+    ]
+    gone = {row.text for row in held_out}
+    kept = [row for row in rows(60) if row.text not in gone]
+    second = build(tmp_path, [*kept, *rows(30, first=200), *reworded], RECIPE)
+    assert not {row.text for row in reworded} & {row.text for row in second.of("train")}
+    assert {row.text for row in reworded} <= {row.text for row in second.of("left_out")}
+    third = build(tmp_path, [*rows(60), *reworded], RECIPE)  # and the holdout is still the same when it is back
+    assert {row.text for row in third.of("holdout")} == gone
+
+
+def test_the_ledger_of_the_holdout_holds_no_text(tmp_path: Path) -> None:
+    first = build(tmp_path, rows(60), RECIPE)
+    content = (tmp_path / FROZEN).read_text()
+    assert len(content.splitlines()) == len({row.text for row in first.of("holdout")})
+    assert re.fullmatch(r"([0-9a-f]+[ \n])+", content)
+
+
+def test_a_ledger_of_before_there_were_fingerprints_gets_them_with_the_next_data_set(tmp_path: Path) -> None:
+    build(tmp_path, rows(60), RECIPE)
+    before = (tmp_path / FROZEN).read_text()
+    (tmp_path / FROZEN).unlink()
+    build(tmp_path, rows(60), RECIPE)
+    assert (tmp_path / FROZEN).read_text() == before
+
+
+@pytest.mark.parametrize("line", ["0123 12 xyz", "0123 ffffff"])
+def test_a_spoilt_fingerprint_is_told_with_its_line(tmp_path: Path, line: str) -> None:
+    (tmp_path / FROZEN).write_text(f"{line}\n")
+    with pytest.raises(InputError, match=rf"{FROZEN}:1: no fingerprint"):
+        build(tmp_path, rows(60), RECIPE)
+    assert Ledger(tmp_path).read() == {}
 
 
 def test_another_recipe_cannot_thaw_the_holdout(tmp_path: Path) -> None:
