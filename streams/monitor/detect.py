@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import NamedTuple
 
 from streams.monitor import baseline as baselines
 from streams.monitor import e_detector
 from streams.monitor.bins import BIN_MS
 from streams.monitor.lifecycle import Condition, severity_of
+from streams.monitor.methods import read_bin as read_by_method
+from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
-from streams.monitor.run import Tested, Usual, gather
+from streams.monitor.run import Tested, Usual, collect
 from streams.monitor.state import RuleState, Run
 from streams.monitor.tally import Ballot, Tally
 from streams.monitor.usual import learn_lately, learn_unrest, margin, usual_share
@@ -51,18 +52,6 @@ def usual_share_of(rule: Rule, state: RuleState) -> float:
     return usual_share(state.lately, level) if rule.is_e_detector else level
 
 
-class Reading(NamedTuple):
-    """What a rule read off a bin in which its alert may change, for the evidence."""
-
-    condition: Condition
-    log_e: float | None
-    """Log of the e-value; None for a rule without one."""
-    threshold: float
-    against: Usual
-    tested: Tested | None = None
-    """What a threshold rule tested; an e-detector tests the run."""
-
-
 def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Reading | None:
     """Step one rule over one closed bin, changing `state` in place; None where its alert is inactive and stays so.
 
@@ -74,7 +63,9 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
     """
     if rule.is_e_detector:
         return _read_e_detector(rule, state, tally, usual)
-    return _read_threshold(rule, state, tally, usual)
+    if rule.is_share_threshold:
+        return _read_threshold(rule, state, tally, usual)
+    return read_by_method(rule, state, tally, usual)
 
 
 def learn(rule: Rule, state: RuleState, tally: Tally, usual: float) -> None:
@@ -127,25 +118,6 @@ def after_end(state: RuleState) -> None:
     state.cusum = 0.0
 
 
-def _collect(state: RuleState, tally: Tally, gains: Sequence[float]) -> Run:
-    """Add a bin to the run, which it may begin.
-
-    Args:
-        state: changed in place.
-        tally: the bin.
-        gains: log evidence of its effective votes; [votes].
-    """
-    run = state.run
-    if run is None:
-        run = state.run = Run(onset_ms=tally.start_ms)
-    run.late += tally.late
-    counted = iter(gains)
-    for ballot in tally.ballots:
-        counts = ballot.counts
-        gather(run, ballot.vote, ballot.story, copy=ballot.copy, counts=counts, gain=next(counted) if counts else 0.0)
-    return run
-
-
 def _supported(rule: Rule, run: Run, usual: float) -> tuple[bool, float]:
     effect = run.negative / run.votes - usual if run.votes else 0.0
     support = rule.min_support
@@ -168,7 +140,7 @@ def _read_e_detector(rule: Rule, state: RuleState, tally: Tally, usual: float) -
     inactive = state.life.state == "inactive"
     if inactive and state.cusum == 0 and state.run is None and state.log_e < rule.log_arl:
         return None
-    run = _collect(state, tally, [e_detector.term(score, null_mean) for score in scores])
+    run = collect(state, tally, [e_detector.term(score, null_mean) for score in scores])
     if state.life.state != "firing" and tally.start_ms - run.onset_ms > _LONGEST_RUN_MS:
         state.cusum = 0.0
         spend_evidence(rule, state)
@@ -225,7 +197,7 @@ def _read_threshold(rule: Rule, state: RuleState, tally: Tally, usual: float) ->
     if inactive and state.run is None and share < gte and share < lower:
         return None
     # The evidence adds up P(negative) above the usual share; there are no bets here.
-    run = _collect(state, tally, [score - usual for score in tally.scores])
+    run = collect(state, tally, [score - usual for score in tally.scores])
     quiet = inactive and share < gte
     tested = Tested(share=share, votes=votes, since_ms=oldest)
     reading = None if quiet else _judge_threshold(rule, run, tested, usual, gte=gte, lower=lower)

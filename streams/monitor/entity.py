@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from streams.monitor import composite
+from streams.monitor.annotations import annotations_of
 from streams.monitor.bins import BIN_MS, from_ms
 from streams.monitor.detect import (
-    Reading,
     after_end,
     count_votes,
     learn,
@@ -21,7 +22,8 @@ from streams.monitor.detect import (
 from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
-from streams.monitor.rules import Rule, fill
+from streams.monitor.reading import Reading
+from streams.monitor.rules import Rule
 from streams.monitor.run import build_evidence
 from streams.monitor.state import EntityState, RuleState, Run, Vote
 from streams.monitor.tally import Ballot, Tally
@@ -59,6 +61,21 @@ class Context:
         """The rules' versions, by name."""
         return {rule.alert: rule.version for rule in self.rules}
 
+    @cached_property
+    def readers(self) -> list[Rule]:
+        """The rules that read bins themselves, in their order."""
+        return [rule for rule in self.rules if rule.type != "composite"]
+
+    @cached_property
+    def composites(self) -> list[Rule]:
+        """The rules made of others, each after those that it is made of."""
+        return composite.in_order(self.rules)
+
+    @cached_property
+    def has_filters(self) -> bool:
+        """Whether a rule reads some mentions and not others."""
+        return any(rule.where is not None for rule in self.rules)
+
 
 def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> tuple[list[Alert], int]:
     """Close one of the entity's open bins; they close oldest first, when the watermark has passed their end.
@@ -82,18 +99,49 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     alerts: list[Alert] = []
     if not _is_settled(state, context):
         alerts += _settle(state, context, start_ms)
-    for rule in context.rules:
+    narrowed = _narrowed(context, tally) if context.has_filters else None
+    for rule in context.readers:
+        own = tally
+        if narrowed is not None and rule.where is not None and rule.type != "novelty":
+            found = narrowed[rule.where.key]
+            if found is None:
+                continue
+            own = found
         memory = state.rules[rule.alert]
         usual = usual_share_of(rule, memory)
-        reading = read_bin(rule, memory, tally, usual)
+        reading = read_bin(rule, memory, own, usual)
+        while reading is not None:
+            before = memory.life.suppressed
+            alerts += _advance(rule, memory, state.entity, context, own, reading)
+            suppressed += memory.life.suppressed - before
+            reading = read_bin(rule, memory, own, usual) if reading.is_over else None
+        learn(rule, memory, own, usual)
+    for rule in context.composites:
+        memory = state.rules[rule.alert]
+        reading = composite.read_bin(rule, memory, state.rules, end_ms=tally.end_ms)
         if reading is not None:
             before = memory.life.suppressed
             alerts += _advance(rule, memory, state.entity, context, tally, reading)
             suppressed += memory.life.suppressed - before
-        learn(rule, memory, tally, usual)
     if context.on_bin is not None:
         context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
     return alerts, suppressed
+
+
+def _narrowed(context: Context, tally: Tally) -> dict[str, Tally | None]:
+    """Sum up the bin for each filter that a rule in force has; None where it lets nothing of the bin pass.
+
+    A rule then knows as little of the bin as of a minute without mentions. Novelty reads a company's pace off all of
+    its stories, and filters them itself.
+    """
+    found: dict[str, Tally | None] = {}
+    for rule in context.readers:
+        where = rule.where
+        if where is None or where.key in found:
+            continue
+        ballots = [ballot for ballot in tally.ballots if where.takes(ballot.vote)]
+        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late) if ballots else None
+    return found
 
 
 def _is_settled(state: EntityState, context: Context) -> bool:
@@ -182,7 +230,10 @@ def _alert(
     log_e = reading.log_e
     if log_e is not None:
         life.peak_log_e = max(log_e, life.peak_log_e or -math.inf)
-    if not ended or life.evidence is None:
+    if reading.evidence is not None:
+        if not ended or life.evidence is None:
+            life.evidence = reading.evidence
+    elif not ended or life.evidence is None:
         life.evidence = build_evidence(
             rule,
             memory,
@@ -192,11 +243,14 @@ def _alert(
             log_e=life.peak_log_e,
             threshold=reading.threshold,
             tested=reading.tested,
+            measure=reading.measure,
+            in_words=reading.in_words,
+            signal=reading.signal,
         )
     evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
     if ended:
         life.evidence = None
-    annotations = _annotations(rule, entity, context.names.get(entity), evidence)
+    annotations = annotations_of(rule, entity, context.names.get(entity), evidence)
     return _record(memory, rule.alert, entity, context, evidence, annotations, state=state, at_ms=at_ms)
 
 
@@ -230,19 +284,3 @@ def _record(
         fired_at=from_ms(life.fired_ms) if state in ("firing", "resolved") else None,
         ends_at=from_ms(at_ms) if state in ("resolved", "inactive") else None,
     )
-
-
-def _annotations(rule: Rule, entity: str, name: str | None, evidence: Evidence) -> dict[str, str]:
-    observed = evidence.observed
-    minutes = (observed.window_end - observed.window_start).total_seconds() / 60
-    values = {
-        "entity": entity if name is None else f"{name} ({entity})",
-        "share": f"{observed.share:.0%}",
-        "baseline": f"{evidence.baseline.share:.0%}",
-        "stories": str(observed.stories),
-        "sources": str(observed.sources),
-        "minutes": f"{minutes:.0f}",
-        "in_words": evidence.in_words,
-    }
-    filled = {key: fill(text, values) for key, text in sorted(rule.annotations.items())}
-    return filled if name is None else {"name": name, **filled}

@@ -345,4 +345,7 @@ def _vote(mention: Mention, at_ms: int) -> Vote:
         clamped=mention.clamped,
         degraded=mention.degraded is True,
         given_story=None if mention.story is msgspec.UNSET else mention.story,
+        positive=mention.positive,
+        relevance=mention.relevance,
+        lang=mention.lang,
     )

@@ -144,6 +144,52 @@ def step(
     return found
 
 
+def glance(
+    state: ReturnPeriodState,
+    options: ReturnPeriodOptions,
+    *,
+    count: float,
+    at_ms: int,
+    season: SeasonKey = hour_and_weekend,
+) -> ReturnPeriod | None:
+    """Judge a step that may still grow, and learn nothing: what `step` would say if it ended with this count.
+
+    More mentions are never less rare, so that what is said now holds when the step has ended.
+
+    Args:
+        state: left as it is.
+        options: what is scored.
+        count: mentions of the step so far.
+        at_ms: its start, not before the end of the step before.
+        season: see `streams.monitor.volume`.
+    """
+    if not volumes.is_warm(state.volume, options.volume):
+        return None
+    usual = volumes.expected(state.volume, options.volume, at_ms, options.step_ms, season=season)
+    seen = msgspec.structs.replace(
+        state, tail=msgspec.structs.replace(state.tail), counts=list(state.counts), expected=list(state.expected)
+    )
+    _remember(seen, options, count=count, usual=usual, at_ms=at_ms)
+    return _judge(seen, options)
+
+
+def pass_without_data(state: ReturnPeriodState, options: ReturnPeriodOptions, *, until_ms: int) -> None:
+    """Take note that nothing is known of the time since the last step, as the source was down: whole steps of it.
+
+    Args:
+        state: changed in place. Nothing happens before the first step.
+        options: what is scored.
+        until_ms: when the source was back.
+    """
+    if not state.end_ms or until_ms < state.end_ms + options.step_ms:
+        return
+    missing = (until_ms - state.end_ms) // options.step_ms
+    longest = options.windows_steps[-1]
+    state.counts = (state.counts + [0.0] * min(missing, longest))[-longest:]
+    state.expected = (state.expected + [0.0] * min(missing, longest))[-longest:]
+    state.end_ms += missing * options.step_ms
+
+
 def pass_quietly(
     state: ReturnPeriodState, options: ReturnPeriodOptions, *, until_ms: int, season: SeasonKey = hour_and_weekend
 ) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import msgspec
 
 from streams.monitor.options import BaselineOptions, MarginOptions
+from streams.monitor.rule_checks import (
+    Fail,
+    check_parts,
+    check_type,
+    refuse_what_is_not_there_yet,
+    with_defaults_of_type,
+)
 from streams.monitor.rule_groups import LISTS, rule_parts
 from streams.monitor.rules import (
     PLACEHOLDER,
@@ -23,10 +29,8 @@ from streams.monitor.rules import (
     SeverityStep,
     duration_ms,
 )
+from streams.monitor.where import Not, Where
 from streams.yaml_files import Part, Steps, YamlFile
-
-Fail = Callable[[str, Steps], NoReturn]
-"""Refuses a rule: what is wrong, and the path of it within the rule."""
 
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "fire": Fire,
@@ -34,6 +38,7 @@ _PARTS: dict[str, type[msgspec.Struct]] = {
     "margin": MarginOptions,
     "baseline": BaselineOptions,
     "resolve": Resolve,
+    "where": Where,
     "min_support": MinSupport,
     "cooldown": Cooldown,
 }
@@ -108,13 +113,16 @@ def _rules_of(file: YamlFile) -> RuleSet:
     if unknown:
         file.refuse(f"unknown key '{unknown[0]}'; known are {', '.join(LISTS)}", (unknown[0],))
     rules: list[Rule] = []
-    for part in rule_parts(file, content):
+    parts = rule_parts(file, content)
+    for part in parts:
         rule = _rule(part)
         if any(rule.alert == before.alert for before in rules):
             part.refuse("another rule has this name: every rule needs a name of its own", ("alert",))
         rules.append(rule)
     if not rules:
         file.refuse("needs at least one rule", (next(iter(content)),))
+    for rule, part in zip(rules, parts, strict=True):
+        check_parts(rule, rules, part.refuse)
     return RuleSet(rules=tuple(rules))
 
 
@@ -126,15 +134,17 @@ def _rule(part: Part) -> Rule:
         steps = part.value.get("severity")
         for name in steps if isinstance(steps, dict) else ():
             part.refuse_unknown(SeverityStep, ("severity", str(name)))
+        where = part.value.get("where")
+        for name in where if isinstance(where, dict) else ():
+            part.refuse_unknown(Not, ("where", str(name)))
+    refuse_what_is_not_there_yet(part)
     rule: Rule = part.convert(Rule)
+    check_type(rule, part.value, part.refuse)
     _check(rule, part.refuse)
-    return rule
+    return with_defaults_of_type(rule, part.value)
 
 
 def _check(rule: Rule, fail: Fail) -> None:
-    needed, other = ("arl", "gte") if rule.is_e_detector else ("gte", "arl")
-    if getattr(rule.fire, needed) is None or getattr(rule.fire, other) is not None:
-        fail(f"a rule of type {rule.type} needs fire: {{{needed}: ...}}, and nothing else in it", ("fire",))
     spans: tuple[tuple[Steps, str | None], ...] = (
         (("fire", "arl"), rule.fire.arl),
         (("pending", "arl"), rule.pending.arl),
@@ -143,9 +153,6 @@ def _check(rule: Rule, fail: Fail) -> None:
     for path, text in spans:
         if text is not None and duration_ms(text) == 0:
             fail(f"{'.'.join(map(str, path))} must be at least 1m", path)
-    if rule.fire.gte is not None and rule.resolve.lt is not None and rule.resolve.lt > rule.fire.gte:
-        what = f"resolve.lt {rule.resolve.lt} is above fire.gte {rule.fire.gte}: it would end as it begins"
-        fail(what, ("resolve", "lt"))
     for taken in sorted(rule.labels.keys() & _OWN_LABELS):
         fail(f"the label {taken!r} is set by Squall, as it is part of an alert's identity", ("labels", taken))
     if not rule.severity:

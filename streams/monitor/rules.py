@@ -1,4 +1,4 @@
-"""Rules: the share e-detector (`spike`) and the plain `threshold`. Files of them: `streams.monitor.rule_files`.
+"""Rules: `spike`, `threshold`, `novelty` and `composite`. Files of them: `streams.monitor.rule_files`.
 
 Words are Alertmanager's and Grafana's where they have one. A rule's version is the hash of its meaning: a comment or
 another order of keys does not change it, another threshold does.
@@ -16,13 +16,23 @@ import msgspec
 
 from streams.errors import RuleError
 from streams.monitor import e_detector
+from streams.monitor.bins import DAY_MS
+from streams.monitor.bounds import Bound, bound_of
+from streams.monitor.meaning import meaning_of
 from streams.monitor.options import BaselineOptions, MarginOptions
+from streams.monitor.return_period import ReturnPeriodOptions
+from streams.monitor.signals import Signal, is_count
+from streams.monitor.where import Where
+from streams.monitor.zscore import ZscoreOptions
 from streams.records import Severity
 
 _DURATION = re.compile(r"^(\d+)(m|h|d)$")
 MINUTE_MS = 60_000
 _UNITS_MS = {"m": MINUTE_MS, "h": 3_600_000, "d": 86_400_000}
-PLACEHOLDERS = frozenset({"entity", "share", "baseline", "stories", "sources", "minutes", "in_words"})
+PLACEHOLDERS = frozenset(
+    "entity share baseline stories sources minutes in_words signal value usual threshold window z return_period "
+    "parts".split()
+)
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 Duration = Annotated[str, msgspec.Meta(pattern=_DURATION.pattern)]
@@ -47,12 +57,32 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Fire(_Part, frozen=True, kw_only=True):
-    """When to fire: `arl` for an e-detector, `gte` for a threshold."""
+    """When to fire: `arl` for an e-detector, `return_period` for that method, a bound for a threshold, a z-score or a
+    novel story, and names of rules for a composite.
+    """
 
     arl: Duration | None = None
     """Mean time to a false alarm, at least, while the share stays at or below usual + margin."""
-    gte: Share | None = None
-    """Negative share over the window."""
+    gte: float | None = None
+    """The signal over the window, or its z-score, is at least this; novelty: the story's P(negative)."""
+    gt: float | None = None
+    lte: float | None = None
+    lt: float | None = None
+    return_period: Duration | None = None
+    """So much comes once in this time, at most."""
+    all_: tuple[str, ...] = msgspec.field(default=(), name="all")
+    """composite: rules of this file all of which must hold: be firing, or have fired `within`."""
+    any_: tuple[str, ...] = msgspec.field(default=(), name="any")
+    """composite: rules one of which must hold."""
+    none: tuple[str, ...] = ()
+    """composite: rules none of which may hold."""
+    within: Duration = "0m"
+    """composite: a rule still holds when it fired this long ago."""
+
+    @property
+    def bound(self) -> Bound | None:
+        """The bound that is given, if one is."""
+        return bound_of(self.gte, self.gt, self.lte, self.lt)
 
 
 class Resolve(_Part, frozen=True, kw_only=True):
@@ -60,8 +90,19 @@ class Resolve(_Part, frozen=True, kw_only=True):
 
     margin: Share = 0.06
     """e-detector: the recent share is below baseline plus this."""
-    lt: Share | None = None
-    """threshold: the window's share is below this."""
+    lt: float | None = None
+    """The window's share, another signal or its z-score is below this."""
+    lte: float | None = None
+    gt: float | None = None
+    """Of a rule that fires on little, such as on a low sentiment."""
+    gte: float | None = None
+    return_period: Duration | None = None
+    """So much comes more often than this again."""
+
+    @property
+    def bound(self) -> Bound | None:
+        """The bound that is given, if one is."""
+        return bound_of(self.gte, self.gt, self.lte, self.lt)
 
 
 class MinSupport(_Part, frozen=True, kw_only=True):
@@ -113,16 +154,27 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
 
     alert: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,63}$")]
     """Name, and the label `alertname`."""
-    type: Literal["spike", "threshold"]
+    type: Literal["spike", "threshold", "novelty", "composite"]
     fire: Fire
-    signal: Literal["negative_share"] = "negative_share"
-    method: Literal["e_detector"] | None = None
+    by: Literal["ticker"] = "ticker"
+    """What a rule watches one by one: companies."""
+    where: Where | None = None
+    """Which mentions it reads; without it all."""
+    signal: Signal = "negative_share"
+    method: Literal["e_detector", "return_period", "zscore"] | None = None
+    """Of a spike; without it the e-detector."""
     margin: Share | MarginOptions = MarginOptions()
     """e-detector: the null hypothesis is a share of at most usual plus margin; a number is the same for all companies,
     whatever their unrest."""
     pending: Fire = Fire()
     window: Duration = "60m"
-    """threshold: the share is taken over this."""
+    """threshold: the signal is taken over this; zscore: time is cut into pieces of this length."""
+    windows: tuple[Duration, ...] | None = None
+    """return_period: what is counted, ascending; the first is the step, of which the others are multiples."""
+    relevance: Share = 0.0
+    """novelty: a story that is less about the company does not count."""
+    quiet_below: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """novelty: it speaks only for a company that usually has fewer stories a day than this."""
     baseline: BaselineOptions = BaselineOptions()
     effect_min: Share = 0.10
     """No alert for a smaller rise over the baseline, however certain."""
@@ -138,7 +190,7 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
     @cached_property
     def version(self) -> str:
         """Hash of the rule's meaning, 12 hexadecimal digits; what the method makes of the same keys is part of it."""
-        meaning = msgspec.json.encode(self, order="deterministic")
+        meaning = meaning_of(self)
         if self.is_e_detector:
             meaning += b" e_detector %d" % e_detector.VERSION
         elif self.window_step_ms > MINUTE_MS:
@@ -148,7 +200,72 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
     @cached_property
     def is_e_detector(self) -> bool:
         """Whether the share e-detector decides."""
-        return self.type == "spike"
+        return self.type == "spike" and self.method in (None, "e_detector")
+
+    @cached_property
+    def is_share_threshold(self) -> bool:
+        """Whether it fires where the negative share over its window is at least so much: the plain case."""
+        upward = self.fire.gte is not None
+        lower = (self.resolve.lte, self.resolve.gt, self.resolve.gte) == (None, None, None)
+        return self.type == "threshold" and self.signal == "negative_share" and upward and lower
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """composite: the rules that it is made of, each once."""
+        return tuple(dict.fromkeys((*self.fire.all_, *self.fire.any_, *self.fire.none)))
+
+    @cached_property
+    def within_ms(self) -> int:
+        """`fire.within` in milliseconds."""
+        return duration_ms(self.fire.within)
+
+    @cached_property
+    def fire_bound(self) -> Bound:
+        """What the signal, or its z-score, must pass; a rule without such a bound fires on nothing."""
+        return self.fire.bound or Bound("gte", math.inf)
+
+    @cached_property
+    def calm_bound(self) -> Bound:
+        """What it must pass for the alert to be over: what is given; or of a z-score half of what fires, and else what
+        no longer fires.
+        """
+        given = self.resolve.bound
+        if given is not None:
+            return given
+        opposite = self.fire_bound.opposite
+        return Bound(opposite.side, opposite.value / 2) if self.method == "zscore" else opposite
+
+    @cached_property
+    def fire_days(self) -> float:
+        """return_period: what fires, in days."""
+        return duration_ms(self.fire.return_period or "30d") / DAY_MS
+
+    @cached_property
+    def pending_days(self) -> float:
+        """return_period: what is worth a look, in days."""
+        return duration_ms(self.pending.return_period or self.fire.return_period or "30d") / DAY_MS
+
+    @cached_property
+    def calm_days(self) -> float:
+        """return_period: below this it is over, in days."""
+        if self.resolve.return_period is not None:
+            return duration_ms(self.resolve.return_period) / DAY_MS
+        return min(1.0, self.fire_days)
+
+    @cached_property
+    def period_options(self) -> ReturnPeriodOptions:
+        """return_period: how it counts."""
+        if self.windows is None:
+            return ReturnPeriodOptions()
+        step_ms = duration_ms(self.windows[0])
+        return ReturnPeriodOptions(
+            step_ms=step_ms, windows_steps=tuple(duration_ms(window) // step_ms for window in self.windows)
+        )
+
+    @cached_property
+    def zscore_options(self) -> ZscoreOptions:
+        """zscore: how it learns. A count moves by one story at least, a sentiment by a twentieth."""
+        return ZscoreOptions(least_deviation=1.0 if is_count(self.signal) else 0.05)
 
     @cached_property
     def arl_minutes(self) -> float:

@@ -12,8 +12,9 @@ from streams.monitor import baseline as baselines
 from streams.monitor.bins import from_ms
 from streams.monitor.rules import Rule
 from streams.monitor.state import SET_LIMIT, TOP_STORIES, RuleState, Run, StoryItem, Vote
+from streams.monitor.tally import Ballot, Tally
 from streams.monitor.usual import usual_votes
-from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Observed, Quality
+from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Measure, Observed, Quality
 
 TEXT_CHARS = 280
 """An alert shows this much of a message."""
@@ -38,6 +39,26 @@ class Usual:
     share: float
     margin: float
     """0 for a rule without one."""
+
+
+def collect(state: RuleState, tally: Tally, gains: Sequence[float], *, ballots: Sequence[Ballot] | None = None) -> Run:
+    """Add a bin to the run, which it may begin.
+
+    Args:
+        state: changed in place.
+        tally: the bin.
+        gains: log evidence of its effective votes; [votes].
+        ballots: those of the bin that are gathered; without them all.
+    """
+    run = state.run
+    if run is None:
+        run = state.run = Run(onset_ms=tally.start_ms)
+    run.late += tally.late
+    counted = iter(gains)
+    for ballot in tally.ballots if ballots is None else ballots:
+        counts = ballot.counts
+        gather(run, ballot.vote, ballot.story, copy=ballot.copy, counts=counts, gain=next(counted) if counts else 0.0)
+    return run
 
 
 def gather(run: Run, vote: Vote, story: str, *, copy: bool, counts: bool, gain: float) -> None:
@@ -99,6 +120,9 @@ def build_evidence(
     log_e: float | None,
     threshold: float,
     tested: Tested | None = None,
+    measure: Measure | None = None,
+    in_words: str | None = None,
+    signal: str | None = None,
 ) -> Evidence:
     """Say why, from the run up to `at_ms`.
 
@@ -111,6 +135,9 @@ def build_evidence(
         log_e: log of the e-value; None for a rule without one.
         threshold: what the e-value (minutes to a false alarm in the mean), or the share, had to reach.
         tested: the window that a threshold rule tested; None where the run itself was tested.
+        measure: what a rule on something else than the share measured.
+        in_words: how unusual it is; without it as the e-value says.
+        signal: what was measured; without it the rule's signal.
     """
     if tested is None:
         tested = Tested(run.negative / run.votes if run.votes else 0.0, run.votes, run.onset_ms)
@@ -123,11 +150,11 @@ def build_evidence(
     usual_low, usual_high = baselines.interval(usual, rests_on)
     ranked = sorted(run.top, key=lambda item: (-item.gain, item.vote.at_ms, item.story))
     return Evidence(
-        signal=rule.signal,
+        signal=signal or rule.signal,
         observed=Observed(
-            share=_rounded(tested.share),
-            low=_rounded(low),
-            high=_rounded(high),
+            share=rounded(tested.share),
+            low=rounded(low),
+            high=rounded(high),
             votes=float(tested.votes),  # as a restored state has it, or the same alert would be other bytes
             messages=run.messages,
             stories=tested.votes,
@@ -137,16 +164,16 @@ def build_evidence(
             window_end=from_ms(at_ms),
         ),
         baseline=Baseline(
-            share=_rounded(usual),
-            low=_rounded(usual_low),
-            high=_rounded(usual_high),
-            margin=_rounded(against.margin),
-            votes=_rounded(state.baseline.votes),
+            share=rounded(usual),
+            low=rounded(usual_low),
+            high=rounded(usual_high),
+            margin=rounded(against.margin),
+            votes=rounded(state.baseline.votes),
             warm=warm,
         ),
-        e_value=None if log_e is None else _rounded(math.exp(log_e)),
+        e_value=None if log_e is None else rounded(math.exp(log_e)),
         threshold=threshold,
-        in_words=_in_words(log_e),
+        in_words=_in_words(log_e) if in_words is None else in_words,
         onset=from_ms(run.onset_ms),
         delay_s=(at_ms - run.onset_ms) / 1000,
         topics=_topic_shares(run),
@@ -160,10 +187,11 @@ def build_evidence(
             warm=warm,
             degraded=run.degraded or msgspec.UNSET,
         ),
+        measure=measure or msgspec.UNSET,
     )
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
     """Six significant digits: more is noise, and reads badly."""
     return float(f"{value:.6g}")
 
@@ -172,7 +200,7 @@ def _topic_shares(run: Run) -> dict[str, float]:
     if run.gain <= 0:
         return {}
     shares = {topic: gain / run.gain for topic, gain in run.topics.items()}
-    return {topic: _rounded(value) for topic, value in sorted(shares.items(), key=lambda kv: (-kv[1], kv[0]))}
+    return {topic: rounded(value) for topic, value in sorted(shares.items(), key=lambda kv: (-kv[1], kv[0]))}
 
 
 def _without_the_strongest(
@@ -196,7 +224,7 @@ def _without_the_strongest(
     left = run.votes - 1
     effect = (run.negative - ranked[0].vote.negative) / left - usual if left else 0.0
     supported = left >= rule.min_support.stories and effect >= rule.effect_min
-    return Counterfactual(e_value=_rounded(e_value), fires=supported and e_value >= threshold)
+    return Counterfactual(e_value=rounded(e_value), fires=supported and e_value >= threshold)
 
 
 def _shown(item: StoryItem, total: float) -> EvidenceMessage:
@@ -208,7 +236,7 @@ def _shown(item: StoryItem, total: float) -> EvidenceMessage:
         source=vote.source,
         published_at=from_ms(vote.at_ms),
         negative=vote.negative,
-        contribution=_rounded(item.gain / total) if total > 0 else 0.0,
+        contribution=rounded(item.gain / total) if total > 0 else 0.0,
         copies=item.copies,
         story=item.story,
         topic=vote.topic,

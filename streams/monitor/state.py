@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from streams.monitor.method_states import Composed, Counting, Pace, Scoring
 from streams.monitor.squeeze import expand, squeeze
 from streams.records import Evidence, Severity
 
@@ -77,6 +78,10 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     degraded: bool = False
     given_story: str | None = None
     """The story that the mention itself names, in a replay that trusts it."""
+    positive: float = 0.0
+    """P(positive); a vote of a state from before it was kept counts as if it were 0."""
+    relevance: float = 1.0
+    lang: str | None = None
 
 
 class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -169,6 +174,14 @@ class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """threshold: (bin start, votes, sum of P(negative)) of the window's bins."""
     seeded_until_ms: int = 0
     """The baseline was taken from a history that reaches up to here: bins that end by then were learned there."""
+    counting: Counting | None = None
+    """return_period."""
+    scoring: Scoring | None = None
+    """zscore."""
+    pace: Pace | None = None
+    """novelty."""
+    composed: Composed | None = None
+    """composite."""
     migrated: bool = False
     """From the state of an older schema, whose rules had other versions: what the rule of this name has in force now
     takes over the baseline."""

@@ -12,6 +12,9 @@ import msgspec
 
 from streams.monitor.bins import DAY_MS
 
+_ONE_BY_ONE = 64
+"""Values of 0 that are learned one by one at most, where 0 is far from usual."""
+
 
 class ZscoreOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mean and deviation are learned."""
@@ -74,6 +77,40 @@ def step(state: ZscoreState, options: ZscoreOptions, *, value: float, at_ms: int
     if learn:
         _learn(state, options, value=value, at_ms=at_ms, found=found)
     return found
+
+
+def pass_zeros(state: ZscoreState, options: ZscoreOptions, *, count: int, every_ms: int, at_ms: int) -> None:
+    """Learn so many values of 0 at once, however many there are: windows in which nothing was counted.
+
+    The first ones are learned one by one, as long as the mean is so far from 0 that a 0 is winsorised; what is left
+    has a closed form, as a 0 adds to the weight and to no moment.
+
+    Args:
+        state: changed in place.
+        options: how it is learned.
+        count: how many values.
+        every_ms: time between two of them.
+        at_ms: time of the first.
+    """
+    left = count
+    for _ in range(min(count, _ONE_BY_ONE)):
+        found = zscore(state, options, 0.0)
+        if found is None or found.z >= -options.winsor:
+            break
+        _learn(state, options, value=0.0, at_ms=at_ms, found=found)
+        at_ms += every_ms
+        left -= 1
+    if left <= 0:
+        return
+    keep = 0.5 ** (every_ms / (options.half_life_days * DAY_MS))
+    since_ms = at_ms - state.at_ms if state.at_ms else 0
+    faded = state.weight * 0.5 ** (since_ms / (options.half_life_days * DAY_MS)) * keep ** (left - 1)
+    moment = faded * (state.squares / state.weight + state.mean * state.mean) if state.weight else 0.0
+    total = faded * state.mean
+    state.weight = faded + (1 - keep**left) / (1 - keep)
+    state.mean = total / state.weight
+    state.squares = max(0.0, moment - state.weight * state.mean * state.mean)
+    state.at_ms = at_ms + (left - 1) * every_ms
 
 
 def _learn(state: ZscoreState, options: ZscoreOptions, *, value: float, at_ms: int, found: Zscore | None) -> None:

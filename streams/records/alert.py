@@ -55,6 +55,22 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """The baseline has enough history of its own; otherwise the prior weighs in."""
 
 
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule measured that does not go by the share of negative stories alone."""
+
+    value: float
+    """The signal over the window: stories (`volume`), negative stories (`negative_count`), mean of P(positive) less
+    P(negative) (`mean_sentiment`), or the share."""
+    usual: float | None
+    """What the company's own history expects there; None for a plain threshold, which asks for none."""
+    window_s: float
+    """Length of the window, in seconds of event time."""
+    z: float | msgspec.UnsetType = msgspec.UNSET
+    """Deviations above the usual value; written by the method `zscore`, as what `threshold` is of."""
+    return_period_days: float | msgspec.UnsetType = msgspec.UNSET
+    """So much comes once in so many days; written by the method `return_period`, and what `threshold` is of."""
+
+
 class EvidenceMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One story of the evidence, shown by its first message."""
 
@@ -110,7 +126,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     e_value: float | None
     """The detector's evidence against "nothing new"; None for a rule without one."""
     threshold: float
-    """What `e_value` (or the observed share, for a threshold rule) had to reach."""
+    """What `e_value` (or the observed share, for a threshold rule; or what `measure` says) had to reach."""
     in_words: str
     onset: UtcTime
     """When the evidence began to grow for good: the estimate of when it started."""
@@ -122,6 +138,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[EvidenceMessage, ...]
     """Strongest first, one per story."""
     quality: Quality
+    measure: Measure | msgspec.UnsetType = msgspec.UNSET
+    """Not written by a rule on the negative share, whose `observed` and `baseline` say all."""
+    parts: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    """The rules that held, of an alert of a composite rule; all else here is the evidence of the strongest of them."""
 
     def __post_init__(self) -> None:
         require_utc(self.onset)

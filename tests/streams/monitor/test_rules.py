@@ -48,6 +48,12 @@ def test_the_rules_that_are_shipped_load_and_bear_names_of_their_own() -> None:
     assert default_rules().version == rules.version
 
 
+def test_keys_that_the_language_has_since_do_not_change_the_version_of_a_rule_without_them() -> None:
+    shipped = {rule.alert: rule.version for rule in default_rules().rules}
+    assert shipped == {"NegativeShareSurge": "96aaa21a4e58", "NegativeShareHigh": "76b4f99babfc"}
+    assert default_rules().version == "daa5f8513599"
+
+
 def test_a_rule_file_is_read_from_disk_and_a_missing_one_is_named(tmp_path: Path) -> None:
     file = tmp_path / "desk.yaml"
     with pytest.raises(RuleError, match="cannot read the rule file"):
@@ -132,7 +138,8 @@ def test_a_file_that_holds_no_rules_says_what_is_expected(text: str, words: str)
     [
         ({"alert": "two words"}, "alert: Expected `str` matching"),
         ({"type": "wobble"}, "type: Invalid enum value 'wobble'"),
-        ({"signal": "volume"}, "signal: Invalid enum value 'volume'"),
+        ({"signal": "volum"}, "signal: Invalid enum value 'volum'"),
+        ({"signal": "volume"}, "signal: a rule of type spike reads negative_share, not volume"),
         ({"margin": 1.2}, "margin: Expected"),
         ({"margin": -0.1}, "margin: Expected"),
         ({"margin": "much"}, "margin: Expected"),
