@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from models.errors import TrainingDataError
-from models.files import Manifest, file_sha256
+from models.files import Manifest, file_sha256, iso_utc
 from retrain.card import CardFacts
 from retrain.data import Example, read_both
 from retrain.fit import check_sides
@@ -45,6 +45,7 @@ class TrainingJob:
         learned_at: what the manifest shall say of when the model was learned, UTC; None says nothing.
         unlabelled: files with texts for domain adaptation and pseudo-labels.
         labeller: finished model whose sure word on them counts as a label; None leaves pseudo-labels out.
+        until: rows of the files that became known later are not read (`retrain.data.read_examples`), UTC.
     """
 
     sentiment: tuple[Path, ...]
@@ -58,6 +59,7 @@ class TrainingJob:
     learned_at: datetime | None = None
     unlabelled: tuple[Path, ...] = ()
     labeller: Path | None = None
+    until: datetime | None = None
 
 
 class Display(Protocol):
@@ -117,10 +119,10 @@ def read_ground(job: TrainingJob, settings: TrainingSettings) -> Ground:
         TrainingDataError: the files cannot be used, or a teacher may know the held-out texts.
         ModelFilesError: a teacher or the labeller is no model.
     """
-    examples = read_both(job.sentiment, job.topic)
+    examples = read_both(job.sentiment, job.topic, until=job.until)
     split = split_examples(examples, settings.dev_share, settings.split_seed)
     check_sides(examples, split)
-    training_data = describe_files((*job.sentiment, *job.topic), examples)
+    training_data = describe_files((*job.sentiment, *job.topic), examples, until=job.until)
     for teacher in (*job.teachers, *([job.labeller] if job.labeller else [])):
         check_teacher(teacher, training_data, settings)
     if not job.unlabelled and (settings.domain.epochs or job.labeller):
@@ -134,10 +136,15 @@ def read_ground(job: TrainingJob, settings: TrainingSettings) -> Ground:
     return Ground(examples, split, training_data, texts)
 
 
-def describe_files(paths: Sequence[Path], examples: Sequence[Example]) -> list[dict[str, Any]]:
-    """Return what a manifest says of training files: name, task, rows and SHA-256 of each."""
+def describe_files(
+    paths: Sequence[Path], examples: Sequence[Example], *, until: datetime | None = None
+) -> list[dict[str, Any]]:
+    """Return what a manifest says of training files: name, task, rows, SHA-256, and what was known when."""
+    cut = {} if until is None else {"known_until": iso_utc(until)}
     described = []
     for path in paths:
         rows = [example for example in examples if example.source == path.name]
-        described.append({"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path)})
+        described.append(
+            {"name": path.name, "task": rows[0].task, "rows": len(rows), "sha256": file_sha256(path), **cut}
+        )
     return described

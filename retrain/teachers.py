@@ -41,8 +41,8 @@ def check_teacher(folder: Path, training_data: Sequence[Mapping[str, Any]], sett
         ModelFilesError: the folder is no model.
         TrainingDataError: the teacher learned from other files or another split, or does not say from which.
     """
-    theirs = {entry["sha256"] for entry in read_manifest(folder).training_data}
-    ours = {entry["sha256"] for entry in training_data}
+    theirs = {(entry["sha256"], entry.get("known_until")) for entry in read_manifest(folder).training_data}
+    ours = {(entry["sha256"], entry.get("known_until")) for entry in training_data}
     if theirs != ours:
         names = ", ".join(str(entry["name"]) for entry in training_data)
         raise TrainingDataError(f"teacher {folder}: was not trained from exactly {names}; it may know the dev texts")

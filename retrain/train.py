@@ -113,6 +113,7 @@ def _plan(
     return {
         **{f"settings.{name}": value for name, value in knobs.items()},
         "files": [entry["sha256"] for entry in ground.training_data],
+        **({} if job.until is None else {"until": job.until.isoformat()}),
         "base": material.sha256,
         "teachers": [asdict(read_manifest(teacher).model) for teacher in job.teachers],
         "labeller": asdict(read_manifest(job.labeller).model) if job.labeller else None,

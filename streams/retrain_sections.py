@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class RetrainSettings(BaseModel):
@@ -41,6 +41,10 @@ class RetrainSettings(BaseModel):
     """Of the training files at most this many rows for each head. Unset: all."""
     repeat_labels: int = Field(1, ge=1, le=20)
     """How often an epoch shows each label of the desk."""
+
+    train_until: AwareDatetime | None = None
+    """Nothing that became known later (`learned_at`, of labels and of rows of the training files) is read by training:
+    for what a model of that day would be. Unset: all that is known now."""
 
     min_labels: int = Field(200, ge=1)
     """A scheduled run trains once this many labels have come since the last run."""

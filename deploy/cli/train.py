@@ -31,6 +31,7 @@ def train(
     pseudo_labels: options.PseudoLabels = None,
     teacher: options.Teacher = None,
     learned_at: options.LearnedAt = None,
+    until: options.Until = None,
     name: options.Name = "",
     base_name: options.BaseName = "",
     base_licence: options.BaseLicence = "not stated",
@@ -75,7 +76,12 @@ def train(
     A training that was killed goes on when the command is given again. On several GPUs: accelerate launch -m deploy.cli
     train ... All knobs are told in deploy/docs/TRAINING.md.
     """
-    learned = _learned(learned_at)
+    learned = _learned(learned_at, "--learned-at") or datetime.now(UTC).replace(microsecond=0)
+    known_until = _learned(until, "--until")
+    if known_until is not None and known_until > learned:
+        raise typer.BadParameter(f"--until {until} is later than what the model is said to be learned at: {learned}")
+    if known_until is not None and first_tier:
+        raise typer.BadParameter("--first-tier reads all rows: train it after, with squall models first-tier")
     knobs = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -128,6 +134,7 @@ def train(
         learned_at=learned,
         unlabelled=tuple(unlabelled or ()),
         labeller=pseudo_labels,
+        until=known_until,
     )
     console = err()
     trained = _run(job, chosen, world, console, trials=tune, fresh=fresh)
@@ -227,18 +234,16 @@ def _show(trained: TrainedModel, console: Console) -> None:
                 )
 
 
-def _learned(text: str | None) -> datetime:
-    """Return the time that was given, or now, in UTC and to the second."""
+def _learned(text: str | None, option: str) -> datetime | None:
+    """Return the time that was given, in UTC and to the second."""
     if text is None:
-        return datetime.now(UTC).replace(microsecond=0)
+        return None
     try:
         time: datetime | None = datetime.fromisoformat(text)
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise typer.BadParameter(
-            f"--learned-at needs a time with an offset, such as 2026-01-31T12:00:00Z, got {text!r}"
-        )
+        raise typer.BadParameter(f"{option} needs a time with an offset, such as 2026-01-31T12:00:00Z, got {text!r}")
     return time.astimezone(UTC).replace(microsecond=0)
 
 

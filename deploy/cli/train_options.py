@@ -54,6 +54,13 @@ LearnedAt = Annotated[
     str | None,
     typer.Option(help="When the labels were known, ISO 8601 with an offset; now if not given.", rich_help_panel=DATA),
 ]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        help="Read no row whose column learned_at is later, ISO 8601 with an offset; rows without it always count.",
+        rich_help_panel=DATA,
+    ),
+]
 
 Base = Annotated[
     str,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from models.errors import ModelError, TrainingDataError
-from models.files import DEFAULT_MODEL, file_sha256, read_manifest
+from models.files import DEFAULT_MODEL, file_sha256, iso_utc, read_manifest
 from models.prediction import ModelId
 from retrain.card import CardFacts
 from retrain.cycle.base import write_base
@@ -28,7 +28,8 @@ from retrain.gate.bounds import Bounds
 from retrain.gate.run import Stretch, run_gate
 from retrain.gate.verdict import JSON, MARKDOWN, Verdict, write_verdict
 from retrain.job import TrainingJob
-from retrain.labels.decide import decide
+from retrain.labels.decide import Decided, decide
+from retrain.labels.judgement import Judgement
 from retrain.labels.store import LabelStore
 from retrain.registry.audit import Entry, Step, read_entries, write_entry
 from retrain.registry.mlflow_registry import Registered
@@ -114,7 +115,7 @@ def run_once(run: Run) -> Ended:
 def _through(run: Run, work: Path) -> Ended:
     retrain, now = run.settings.retrain, run.desk.now()
     judgements = [one for one in LabelStore(retrain.labels).read() if one.learned_at <= now]
-    decided = [one for task in TASKS for one in decide(judgements, task).decided]
+    decided = [one for task in TASKS for one in _settled(judgements, task, retrain.train_until)]
     labelled, ledger = rows_of_labels(decided), Ledger(retrain.datasets)
     said = {trust_key(row) for row in labelled}
     entries = read_entries(retrain.runs)
@@ -134,6 +135,7 @@ def _through(run: Run, work: Path) -> Ended:
     champion = _champion(run)
     run.say(f"champion: {champion.model.name} {champion.model.version}; {len(decided):,} labels, {due.words}")
     champion_folder = run.desk.registry.fetch(champion, retrain.models)
+    _check_base(run, champion_folder)
     if gone := ledger.distrust_all_but(said):
         run.say(
             f"{gone:,} labels that a champion rests on were taken back or changed: they are in no data set from now on"
@@ -157,6 +159,17 @@ def _through(run: Run, work: Path) -> Ended:
     return _conclude(run, challenger, snapshot, verdict, labels=len(decided), fair=fair)
 
 
+def _settled(judgements: Sequence[Judgement], task: Task, until: datetime | None) -> list[Decided]:
+    """Return the labels: those that were settled by a time as they were then, and what was settled since."""
+    now = decide(judgements, task).decided
+    if until is None:
+        return list(now)
+    then = decide([one for one in judgements if one.learned_at <= until], task).decided
+    known = {one.judgement.message_id for one in then}
+    since = [one for one in now if one.judgement.message_id not in known and one.judgement.learned_at > until]
+    return [*then, *since]
+
+
 def bounds_of(settings: Settings) -> Bounds:
     """Return the bounds of the gate that the configuration sets: `retrain.gate_...`."""
     return Bounds(**{field.name: getattr(settings.retrain, f"gate_{field.name}") for field in fields(Bounds)})
@@ -164,6 +177,17 @@ def bounds_of(settings: Settings) -> Bounds:
 
 def _champion(run: Run) -> Registered:
     return adopt(run.desk, run.settings.classifier.model or DEFAULT_MODEL)
+
+
+def _check_base(run: Run, champion: Path) -> None:
+    """Raise TrainingDataError where the encoder to start from has learned what shall not be known."""
+    until, learned_at = run.settings.retrain.train_until, read_manifest(champion).learned_at
+    if until is not None and run.settings.retrain.base is None and learned_at is not None and learned_at > until:
+        msg = (
+            f"the champion was learned at {iso_utc(learned_at)}, after retrain.train_until: set retrain.base to an "
+            "encoder of before, or unset retrain.train_until"
+        )
+        raise TrainingDataError(msg)
 
 
 def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapshot, bool]:
@@ -180,7 +204,7 @@ def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapsh
                 ledger.add(sides)
         elif not fair:
             run.say("the champion may know texts of the holdout: it does not say how it split these training files")
-    old = [row for task in TASKS for row in rows_of_files(files[task], task)]
+    old = [row for task in TASKS for row in rows_of_files(files[task], task, until=retrain.train_until)]
     inputs = [
         {
             "name": path.name,
@@ -197,6 +221,7 @@ def _data_set(run: Run, champion: Path, labelled: Sequence[Row]) -> tuple[Snapsh
         holdout_share=retrain.holdout_share,
         most_old=retrain.most_old,
         repeat_labels=retrain.repeat_labels,
+        train_until=retrain.train_until,
     )
     return build(retrain.datasets, [*old, *labelled], recipe), fair
 

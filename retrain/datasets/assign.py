@@ -19,7 +19,8 @@ from retrain.split import Fingerprint, group_texts, normalise_text
 Side = Literal["train", "holdout"]
 Place = Literal["train", "holdout", "later", "left_out"]
 """Where a row ends up. `later`: it became known after the cut, and judges what was trained before. `left_out`: a
-near-duplicate of a frozen holdout text, which may neither be trained on nor change the holdout."""
+near-duplicate of a frozen holdout text, which may neither be trained on nor change the holdout; or a later
+one of a text that was known before the cut."""
 
 NO_FINGERPRINTS: Mapping[str, Fingerprint] = {}
 
@@ -65,38 +66,65 @@ def assign(
         sides: those that were given before, by `text_key`.
         holdout_share: share of the new text groups that go to the holdout, 0 to 1.
         seed: of the hash.
-        train_until: what became known later is `later`: for looking at how a model of that day fares afterwards.
+        train_until: what became known later is `later`: for looking at how a model of that day fares afterwards; or
+            `left_out` where something like it was known before. It moves nothing of what was known before.
         frozen: fingerprints of holdout texts, by `text_key`: what resembles one of them is not trained on, also where
             none of the rows has the text itself.
     """
+    late = [train_until is not None and row.learned_at is not None and row.learned_at > train_until for row in rows]
+    if not any(late):
+        return _of_known(rows, sides, frozen, holdout_share, seed)
+    # First as if the later ones were not there: they move nothing, not even by what they resemble.
+    known = [row for row, is_late in zip(rows, late, strict=True) if not is_late]
+    found = _of_known(known, sides, frozen, holdout_share, seed)
+    groups, keys = _groups(rows, frozen)
+    taken = {group for group, is_late in zip(groups, late, strict=True) if not is_late}
+    taken |= {group for group, key in zip(groups[len(rows) :], keys[len(rows) :], strict=True) if key in frozen}
+    early = iter(found.places)
+    places: list[Place] = []
+    for group, key, is_late in zip(groups, keys, late, strict=False):
+        if not is_late:
+            places.append(next(early))
+        elif sides.get(key) == "holdout":
+            places.append("holdout")
+        else:
+            places.append("left_out" if group in taken else "later")
+    return Assigned(tuple(places), tuple(groups[: len(rows)]), found.given)
+
+
+def _groups(rows: Sequence[Row], frozen: Mapping[str, Fingerprint]) -> tuple[list[int], list[str]]:
+    """Return group and key of each row, and then of each frozen text that no row has."""
     keys = [text_key(row.text) for row in rows]
-    missing = {key: frozen[key] for key in sorted(frozen.keys() - set(keys))}
-    together = group_texts([row.text for row in rows], list(missing.values())).tolist()
-    groups = together[: len(rows)]
+    missing = sorted(frozen.keys() - set(keys))
+    groups = group_texts([row.text for row in rows], [frozen[key] for key in missing]).tolist()
+    return groups, [*keys, *missing]
+
+
+def _of_known(
+    rows: Sequence[Row],
+    sides: Mapping[str, Side],
+    frozen: Mapping[str, Fingerprint],
+    holdout_share: float,
+    seed: int,
+) -> Assigned:
+    groups, keys = _groups(rows, frozen)
     members: dict[int, set[str]] = defaultdict(set)
-    for group, key in zip(together, [*keys, *missing], strict=True):
+    for group, key in zip(groups, keys, strict=True):
         members[group].add(key)
-    sides = {**dict.fromkeys(missing, "holdout"), **sides}
+    sides = {**dict.fromkeys(keys[len(rows) :], "holdout"), **sides}
     group_side = {group: _side(found, sides, holdout_share, seed) for group, found in members.items()}
-    later = {
-        group
-        for group, row in zip(groups, rows, strict=True)
-        if train_until is not None and row.learned_at is not None and row.learned_at > train_until
-    }
     places: list[Place] = []
     given: dict[str, Side] = {}
-    for group, key in zip(groups, keys, strict=True):
+    for group, key in zip(groups[: len(rows)], keys, strict=False):
         side, known = group_side[group], sides.get(key)
         was_frozen = any(sides.get(member) == "holdout" for member in members[group])
         if side == "holdout" and was_frozen and known != "holdout":
             places.append("left_out")
-        elif side == "train" and group in later:
-            places.append("later")
         else:
             places.append(side)
-            if known is None and group not in later:
+            if known is None:
                 given[key] = side
-    return Assigned(tuple(places), tuple(groups), given)
+    return Assigned(tuple(places), tuple(groups[: len(rows)]), given)
 
 
 def _side(keys: set[str], sides: Mapping[str, Side], holdout_share: float, seed: int) -> Side:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from models.files import file_sha256, read_manifest
@@ -30,16 +31,20 @@ def sides_of(model: Path, files: dict[Task, Sequence[Path]]) -> dict[str, Side] 
         ModelFilesError: the folder is no model.
         TrainingDataError: a file cannot be read.
     """
-    theirs = {str(entry["sha256"]) for entry in read_manifest(model).training_data}
+    told = read_manifest(model).training_data
+    theirs = {str(entry["sha256"]) for entry in told}
+    cuts = {entry.get("known_until") for entry in told}
     paths = [path for task in TASKS for path in files.get(task, ())]
-    if not paths or theirs != {file_sha256(path) for path in paths if path.is_file()}:
+    if not paths or len(cuts) != 1 or theirs != {file_sha256(path) for path in paths if path.is_file()}:
         return None
     try:
         knobs = json.loads((model / METRICS).read_text(encoding="utf-8"))["settings"]
         dev_share, seed = float(knobs["dev_share"]), int(knobs["split_seed"])
+        (cut,) = cuts
+        until = None if cut is None else datetime.fromisoformat(cut)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    examples: list[Example] = [one for task in TASKS for one in read_examples(files.get(task, ()), task)]
+    examples: list[Example] = [one for task in TASKS for one in read_examples(files.get(task, ()), task, until=until)]
     split = split_examples(examples, dev_share, seed)
     sides: dict[str, Side] = {text_key(examples[index].text): "train" for index in split.train}
     sides |= {text_key(examples[index].text): "holdout" for index in split.dev}

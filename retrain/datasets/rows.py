@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -53,15 +54,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name in SLICES if (value := getattr(self, name))}
 
 
-def rows_of_files(paths: Sequence[Path], task: Task, *, lang: str = "") -> list[Row]:
-    """Read training files: CSV with the columns text and label.
+def rows_of_files(paths: Sequence[Path], task: Task, *, lang: str = "", until: datetime | None = None) -> list[Row]:
+    """Read training files: CSV with the columns text and label; `until` as in `retrain.data.read_examples`.
 
     Raises:
         TrainingDataError: as `retrain.data.read_examples`.
     """
     return [
         Row(text=one.text, task=task, label=HEADS[task][one.label], origin=one.source, lang=lang)
-        for one in read_examples(paths, task)
+        for one in read_examples(paths, task, until=until)
     ]
 
 

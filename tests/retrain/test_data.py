@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,31 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, content: str | byte
 def test_a_missing_file_is_named_with_its_option(tmp_path: Path) -> None:
     with pytest.raises(TrainingDataError, match="no such file; check the path given for --topic"):
         read_examples([tmp_path / "absent.csv"], "topic")
+
+
+TIMED = (
+    "text,label,learned_at\nearly,positive,2026-01-01T00:00:00Z\nlate,positive,2026-03-01T00:00:00+01:00\n"
+    "always,neutral,\nat once,negative,2026-02-28T23:00:00+00:00\n"
+)
+
+
+def test_rows_that_became_known_later_are_not_read_and_those_without_a_time_always_are(tmp_path: Path) -> None:
+    path = written(tmp_path, TIMED)
+    assert len(read_examples([path], "sentiment")) == 4
+
+    def known(*day: int) -> list[str]:
+        return [row.text for row in read_examples([path], "sentiment", until=datetime(*day, tzinfo=UTC))]
+
+    assert known(2026, 2, 1) == ["early", "always"]
+    assert known(2026, 2, 28, 23) == ["early", "late", "always", "at once"]
+    assert known(2025, 1, 1) == ["always"]
+
+
+def test_a_time_that_is_none_and_a_file_of_which_nothing_was_known_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path, TIMED.replace("2026-01-01T00:00:00Z", "2026-01-01"))
+    assert len(read_examples([path], "sentiment")) == 4  # nobody asks for it
+    with pytest.raises(TrainingDataError, match=r"rows\.csv:2: learned_at '2026-01-01' is no time with an offset"):
+        read_examples([path], "sentiment", until=datetime(2026, 2, 1, tzinfo=UTC))
+    path = written(tmp_path, "text,label,learned_at\nlate,positive,2026-03-01T00:00:00Z\n")
+    with pytest.raises(TrainingDataError, match="holds no row that was known on 2026-02-01 00:00; leave the file out"):
+        read_examples([path], "sentiment", until=datetime(2026, 2, 1, tzinfo=UTC))

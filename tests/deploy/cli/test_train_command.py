@@ -12,6 +12,7 @@ from rich.console import Console
 from deploy.cli import main
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.train import _public_name, _settings
+from models.files import WEIGHTS, file_sha256, peek_manifest
 from retrain.job import Watchers
 from retrain.settings import TrainingSettings
 from tests.retrain.conftest import invented_sentiment, invented_topic, write_base, write_csv
@@ -100,3 +101,46 @@ def test_a_card_names_a_hub_id_but_no_path_of_this_machine(tmp_path: Path) -> No
     (tmp_path / "encoder").mkdir()
     assert _public_name(str(tmp_path / "encoder")) == "encoder"
     assert _public_name("someone/some-encoder") == "someone/some-encoder"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--until", "2026-02-01"), "--until needs a time with an offset"),
+        (
+            ("--until", "2026-02-01T00:00:00Z", "--learned-at", "2026-01-01T00:00:00Z"),
+            "is later than what the model",
+        ),
+        (("--until", "2026-02-01T00:00:00Z", "--first-tier", "texts.csv"), "--first-tier reads all rows"),
+    ],
+)
+def test_a_cut_that_makes_no_sense_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+) -> None:
+    files = ("--sentiment", tmp_path / "s.csv", "--topic", tmp_path / "t.csv")
+    assert squall("train", *files, "--base", "b", "--out", tmp_path / "out", *words) == 2
+    assert told in " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
+
+
+def test_a_training_until_a_day_reads_nothing_that_became_known_later(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base")
+    topic = write_csv(tmp_path / "t.csv", invented_topic())
+    sentiment = tmp_path / "s.csv"
+    rows = [
+        f"{text},{label},2026-0{1 + place % 2}-10T00:00:00Z" for place, (text, label) in enumerate(invented_sentiment())
+    ]
+    sentiment.write_text("\n".join(["text,label,learned_at", *rows]))
+    knobs = ("--epochs", "1", "--threads", "1", "--dev-share", "0.2", "--device", "cpu", "--no-bf16")
+    data = ("--sentiment", sentiment, "--topic", topic, "--base", base)
+    cut = tmp_path / "cut"
+    assert squall("train", *data, "--out", cut, "--until", "2026-01-31T00:00:00Z", *knobs) == 0
+    (told,) = [entry for entry in peek_manifest(cut).training_data if entry["name"] == "s.csv"]
+    assert (told["rows"], told["known_until"]) == (len(rows) // 2, "2026-01-31T00:00:00Z")
+
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "s.csv").write_text("\n".join(["text,label,learned_at", *rows[::2]]))
+    (half / "t.csv").write_bytes(topic.read_bytes())
+    data = ("--sentiment", half / "s.csv", "--topic", half / "t.csv", "--base", base)
+    assert squall("train", *data, "--out", tmp_path / "same", *knobs) == 0
+    assert file_sha256(cut / WEIGHTS) == file_sha256(tmp_path / "same" / WEIGHTS)

@@ -17,6 +17,7 @@ from retrain.cycle import steps
 from retrain.cycle.lock import WORK, BusyError, alone
 from retrain.cycle.steps import Run, run_once
 from retrain.datasets.ledger import Ledger
+from retrain.datasets.rows import LABELS
 from retrain.datasets.snapshot import open_snapshot
 from retrain.labels.store import LabelStore
 from retrain.labels.taken_back import TakenBack
@@ -139,6 +140,41 @@ def test_a_label_from_the_future_is_not_learned_from(begin: Begin, store: LabelS
     store.add(late)
     with pytest.raises(TrainingDataError, match="no label to learn from"):
         run_once(begin())
+
+
+def test_a_run_until_a_day_trains_on_nothing_that_became_known_later(
+    begin: Begin, settings: Settings, store: LabelStore
+) -> None:
+    store.add(judged(60))
+    later = [msgspec.structs.replace(one, learned_at=LABELLED + timedelta(hours=3)) for one in judged(40, first=300)]
+    changed = [
+        msgspec.structs.replace(one, by="ben", answer="neutral", learned_at=LABELLED + timedelta(hours=3))
+        for one in judged(10)
+    ]
+    store.add([*later, *changed])
+    until = LABELLED + timedelta(hours=1)
+    retrain = settings.retrain.model_copy(update={"train_until": until})
+    run = replace(begin(promotes=False), settings=settings.model_copy(update={"retrain": retrain}))
+    run_once(run)
+    made = open_snapshot(settings.retrain.datasets / read_entries(settings.retrain.runs)[-1].facts["data_set"])
+    labelled = [row for row in made.of("train", "sentiment") if row.origin == LABELS]
+    assert made.recipe.train_until == until
+    assert labelled
+    assert all(row.learned_at is not None and row.learned_at <= until for row in labelled)
+    assert {row.text for row in made.of("later")} == {one.text for one in later}
+    disputed = {one.text: one.answer for one in judged(10)}  # ben's word against it came later: it was settled then
+    assert {row.text: row.label for row in made.of("train") + made.of("holdout") if row.text in disputed} == disputed
+
+
+def test_an_encoder_that_was_learned_after_the_cut_is_not_started_from(
+    begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse]
+) -> None:
+    store.add(judged(120))
+    assert run_once(begin()).ending == "promoted"
+    retrain = settings.retrain.model_copy(update={"train_until": LABELLED})
+    run = replace(begin(), settings=settings.model_copy(update={"retrain": retrain}))
+    with pytest.raises(TrainingDataError, match=r"after retrain.train_until: set retrain.base"):
+        run_once(run)
 
 
 def test_a_training_file_that_goes_by_the_labels_name_is_refused(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,32 @@ def test_what_became_known_after_the_cut_is_not_trained_on_and_given_no_side() -
     found = places(rows, sides, holdout_share=0.0, train_until=AT)
     assert [found[one.text] for one in rows] == ["train"] * 6 + ["later"] * 5
     assert len(sides) == 6
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 60), st.integers(-5, 5)), min_size=1, max_size=50, unique_by=lambda one: one[0])
+)
+def test_what_became_known_after_the_cut_moves_nothing_of_before(numbers: list[tuple[int, int]]) -> None:
+    alike = [row(number % 30, days=days) for number, days in numbers]
+    rows = [msgspec.structs.replace(one, text=f"{one.text} t{index}") for index, one in enumerate(alike)]
+    is_known = [days <= 0 for _, days in numbers]
+    known = [one for one, early in zip(rows, is_known, strict=True) if early]
+    with_later = assign(rows, {}, holdout_share=0.4, seed=1, train_until=AT)
+    without = assign(known, {}, holdout_share=0.4, seed=1, train_until=AT)
+    of_known = [place for place, early in zip(with_later.places, is_known, strict=True) if early]
+    assert tuple(of_known) == without.places
+    assert with_later.given == without.given
+    assert {place for place, early in zip(with_later.places, is_known, strict=True) if not early} <= {
+        "later",
+        "left_out",
+    }
+
+
+def test_a_later_one_of_a_text_that_was_trained_on_judges_nothing() -> None:
+    reworded = STORY.replace("largest", "biggest")
+    found = places([row(0, text=STORY, days=-1), row(1, text=reworded, days=1)], {}, holdout_share=0.0, train_until=AT)
+    assert found == {STORY: "train", reworded: "left_out"}
 
 
 def test_about_the_asked_share_of_new_texts_goes_to_the_holdout() -> None:
