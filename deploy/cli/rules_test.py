@@ -68,10 +68,11 @@ def _wanted(wanted: Expected, entity: str) -> str:
 
 
 def _raised(alert: Alert) -> str:
+    from streams.deliver.measures import measured
     from streams.rule_tests.run import since_start
 
     observed = alert.evidence.observed
-    share = f"{100 * observed.share:.0f} % of {observed.stories} stories"
+    share = measured(alert.evidence) or f"{100 * observed.share:.0f} % of {observed.stories} stories"
     return (
         f"{alert.rule} {alert.state} ({alert.severity}) of {alert.labels['entity']} at {since_start(alert.at)}: {share}"
     )

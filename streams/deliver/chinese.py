@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from msgspec import UNSET
+
+from streams.deliver.measures import measured_chinese, surprise_chinese
 from streams.deliver.text import company
 from streams.records import Alert, AlertState, Severity
 
@@ -25,7 +28,7 @@ def alert_line_chinese(alert: Alert) -> str:
     parts = [f"{head} {company(alert)}：{_what_happened(alert)}"]
     observed = alert.evidence.observed
     if alert.state in ("firing", "pending"):
-        parts += [_surprise(alert.evidence.e_value)]
+        parts += [surprise_chinese(alert.evidence) or _surprise(alert.evidence.e_value)]
         parts += [f"{observed.sources:,} 个来源、{observed.authors:,} 位作者"]
         parts += [f"始于 {_moment(alert.evidence.onset)}"]
     else:
@@ -36,6 +39,12 @@ def alert_line_chinese(alert: Alert) -> str:
 
 def _what_happened(alert: Alert) -> str:
     observed = alert.evidence.observed
+    measure = alert.evidence.measure
+    if measure is not UNSET:
+        said = measured_chinese(alert.evidence, _span(timedelta(seconds=measure.window_s)))
+        if alert.state == "resolved":
+            return f"已回到平时水平；触发时{said}"
+        return f"上升没有持续；曾达到：{said}" if alert.state == "inactive" else f"最近 {said}"
     share, usual = _percent(observed.share), _percent(alert.evidence.baseline.share)
     window = _span(observed.window_end - observed.window_start)
     if alert.state == "resolved":

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.labels import TOPIC_NAMES
+from streams.deliver.measures import measured
 from streams.deliver.words import clean, clock, moment, percent, plural, span, whole_percents
 from streams.records import Alert, AlertState, Evidence, EvidenceMessage
 
@@ -53,6 +54,10 @@ def what_happened(alert: Alert) -> str:
     observed, usual = alert.evidence.observed, percent(alert.evidence.baseline.share)
     window = span(observed.window_end - observed.window_start)
     share = percent(observed.share)
+    if said := measured(alert.evidence):
+        if alert.state == "resolved":
+            return f"it is back to what is usual; {_THEN}, {said}"
+        return f"it did not last; it came to {said}" if alert.state == "inactive" else said
     # The evidence of an end is that of the rise itself: what is over, not the calm that followed.
     if alert.state == "resolved":
         if observed.stories == 1:

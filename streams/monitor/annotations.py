@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from streams.monitor.return_period import days_in_words
+from streams.monitor.return_period import days_in_words, period_in_words
 from streams.monitor.rules import Rule, fill
 from streams.records import Evidence
 
@@ -56,7 +56,9 @@ def _values(evidence: Evidence) -> dict[str, str]:
     if measure.z is not UNSET:
         found["z"], found["threshold"] = f"{measure.z:.1f}", f"{evidence.threshold:g}"
     if measure.return_period_days is not UNSET:
-        found["return_period"] = days_in_words(measure.return_period_days)
+        found["return_period"] = period_in_words(
+            measure.return_period_days, beyond_history=measure.beyond_history is True
+        )
         found["threshold"] = days_in_words(evidence.threshold)
     return found
 

@@ -7,6 +7,8 @@ open step is judged with every bin that closes in it: more can only make it rare
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.method_states import Counting
 from streams.monitor.reading import Reading
@@ -88,4 +90,5 @@ def _measure(rule: Rule, counting: Counting, found: ReturnPeriod | None) -> Meas
         usual=rounded(found.expected),
         window_s=found.window_ms / 1000,
         return_period_days=rounded(found.days),
+        beyond_history=found.beyond_history or UNSET,
     )

@@ -225,12 +225,17 @@ def pass_quietly(
 
 def in_words(period: ReturnPeriod, *, language: Literal["en", "zh"] = "en") -> str:
     """Say a return period to a person: "once in about 74 days"."""
-    if period.beyond_history:
-        whole = max(1, math.floor(period.history_days))
+    return period_in_words(period.days, beyond_history=period.beyond_history, language=language)
+
+
+def period_in_words(days: float, *, beyond_history: bool, language: Literal["en", "zh"] = "en") -> str:
+    """The same as `in_words`, of a period that is never more than the history's days."""
+    if beyond_history:
+        whole = max(1, math.floor(days))
         if language == "zh":
             return f"{whole} 天历史中的最高水平"
         return f"the highest in {whole} {'day' if whole == 1 else 'days'} of history"
-    return days_in_words(period.days, language=language)
+    return days_in_words(days, language=language)
 
 
 def days_in_words(days: float, *, language: Literal["en", "zh"] = "en") -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from streams.deliver.measures import measured
 from streams.deliver.text import company
 from streams.deliver.words import moment, percent, plural, span
 from streams.replay.differences.comparison import Comparison, Side
@@ -91,6 +92,8 @@ def _line(kind: str, episode: Episode, note: str) -> Line:
 def seen(episode: Episode) -> str:
     """Return the share against the usual one, and on how much it rests."""
     evidence = episode.alert.evidence
+    if said := measured(evidence):
+        return said
     observed = evidence.observed
     window = span(observed.window_end - observed.window_start)
     stories = plural(observed.stories, "story", "stories")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, get_args
 
+from msgspec import UNSET
+
 from streams.records import Alert, Severity, encode
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)
@@ -42,6 +44,7 @@ class Episode:
             "sources": observed.sources,
             "authors": observed.authors,
             "e-value": evidence.e_value,
+            "value": None if evidence.measure is UNSET else evidence.measure.value,
             "onset": evidence.onset,
         }
 

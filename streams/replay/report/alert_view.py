@@ -7,7 +7,10 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from msgspec import UNSET
+
 from models.labels import TOPIC_NAMES
+from streams.deliver.measures import against_threshold, measured
 from streams.deliver.text import company, quality_warnings, what_happened
 from streams.deliver.words import clean, moment, percent, plural, span, whole_percents
 from streams.records import Alert, AlertState, Evidence, EvidenceMessage
@@ -154,6 +157,10 @@ def _facts(alert: Alert) -> list[tuple[str, str]]:
     tested = (
         f"; the rule asks for more than {percent(usual.share + usual.margin)}" if evidence.e_value is not None else ""
     )
+    if said := measured(evidence):
+        facts.append(("Measured", _sentence(said)))
+    if evidence.parts is not UNSET:
+        facts.append(("Rules that held", clean(", ".join(evidence.parts))))
     facts += [
         ("Observed", f"{percent(observed.share)} negative (90 % interval {_interval(observed.low, observed.high)})"),
         (
@@ -195,6 +202,8 @@ def number(value: float) -> str:
 
 
 def _against_threshold(evidence: Evidence) -> str:
+    if said := against_threshold(evidence):
+        return said
     if evidence.e_value is None:
         return f"a share of {percent(evidence.observed.share)} against a threshold of {percent(evidence.threshold)}"
     times = evidence.e_value / evidence.threshold if evidence.threshold else 0.0
@@ -253,7 +262,10 @@ def _message(message: EvidenceMessage, weight: str) -> MessageView:
 def _step(alert: Alert) -> str:
     evidence = alert.evidence
     severity = f" ({alert.severity})" if alert.state == "firing" else ""
-    numbers = f": {percent(evidence.observed.share)} of {plural(evidence.observed.stories, 'story', 'stories')}"
+    if said := measured(evidence):
+        numbers = f": {said}"
+    else:
+        numbers = f": {percent(evidence.observed.share)} of {plural(evidence.observed.stories, 'story', 'stories')}"
     if evidence.e_value is not None:
         numbers += f", e-value {number(evidence.e_value)}"
     ended = alert.state in ("resolved", "inactive")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.monitor import RuleSet
 from streams.records import Alert, Mention, Progress, encode
 from tests.streams.monitor.invented import (
     LATENESS_S,
     Record,
     as_bytes,
+    eager_rules,
     ended,
     heard,
     in_order,
@@ -21,8 +24,14 @@ from tests.streams.monitor.invented import (
     rescored,
     run,
 )
+from tests.streams.monitor.invented_rules import NAMES, all_rules
 
 PARTITIONS = 3
+RULES = [
+    pytest.param(eager_rules(), {"Surge", "High"}, id="shares"),
+    pytest.param(all_rules(), NAMES - {"Surge", "High"}, id="every type"),
+]
+"""Rules, and the names of which one at least fires."""
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -61,7 +70,7 @@ def disturbed(mentions: list[Mention], rng: random.Random, *, redelivered: float
     return [*log, *ended(PARTITIONS, max(m.published_at for m in mentions) + timedelta(hours=1))]
 
 
-def crashing(log: list[Record], rng: random.Random) -> list[Alert]:
+def crashing(log: list[Record], rng: random.Random, rules: RuleSet) -> list[Alert]:
     """Run a log in batches, and crash at every second one: while its alerts are sent, or while its state is saved.
 
     The state is a log as well: what is saved of a batch is any beginning of it, cut off between two keys.
@@ -69,7 +78,7 @@ def crashing(log: list[Record], rng: random.Random) -> list[Alert]:
     saved: dict[str, bytes] = {}
     sent: list[Alert] = []
     committed = 0
-    watching = monitor()
+    watching = monitor(rules)
     while committed < len(log):
         end = min(len(log), committed + rng.randint(1, 60))
         alerts = [alert for offset in range(committed, end) for alert in watching.absorb(log[offset], offset)]
@@ -88,7 +97,7 @@ def crashing(log: list[Record], rng: random.Random) -> list[Alert]:
         if cut is None:
             committed = end
         else:
-            watching = monitor()
+            watching = monitor(rules)
             keys = list(saved)
             rng.shuffle(keys)
             watching.restore((key, saved[key]) for key in keys)
@@ -106,25 +115,30 @@ def test_the_undisturbed_stream_fires_and_resolves() -> None:
     assert {alert.labels["entity"] for alert in alerts} == {"AURL"}
 
 
+@pytest.mark.parametrize(("rules", "names"), RULES)
 @settings(max_examples=50, deadline=None)
 @given(stream=seeds, order=seeds)
 def test_any_order_within_the_lateness_with_a_fifth_redelivered_gives_byte_identical_alerts(
-    stream: int, order: int
+    stream: int, order: int, rules: RuleSet, names: set[str]
 ) -> None:
     mentions = incident(random.Random(stream))
-    expected = run(in_order(mentions))
-    assert any(alert.state == "firing" for alert in expected)
-    assert as_bytes(run(disturbed(mentions, random.Random(order)))) == as_bytes(expected)
+    expected = run(in_order(mentions), rules=rules)
+    assert {alert.rule for alert in expected if alert.state == "firing"} & names
+    assert as_bytes(run(disturbed(mentions, random.Random(order)), rules=rules)) == as_bytes(expected)
 
 
+@pytest.mark.parametrize(("rules", "names"), RULES)
 @settings(max_examples=50, deadline=None)
 @given(stream=seeds, order=seeds)
-def test_a_crash_at_any_point_gives_the_same_alerts_and_repeats_are_byte_identical(stream: int, order: int) -> None:
+def test_a_crash_at_any_point_gives_the_same_alerts_and_repeats_are_byte_identical(
+    stream: int, order: int, rules: RuleSet, names: set[str]
+) -> None:
     mentions = incident(random.Random(stream))
     rng = random.Random(order)
     log = disturbed(mentions, rng)
-    expected = {(alert.id, alert.transition): encode(alert) for alert in run(log)}
+    expected = {(alert.id, alert.transition): encode(alert) for alert in run(log, rules=rules)}
+    assert expected, names
     found: dict[tuple[str, int], bytes] = {}
-    for alert in crashing(log, rng):
+    for alert in crashing(log, rng, rules):
         assert found.setdefault((alert.id, alert.transition), encode(alert)) == encode(alert)
     assert found == expected

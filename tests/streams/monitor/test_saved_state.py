@@ -9,12 +9,26 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from streams.monitor import RuleSet
 from streams.monitor.bins import HOUR_MS, to_ms
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.partition import Change, PartitionMonitor
 from streams.monitor.state import EntityState, RuleState, Run, Vote, decode_state, encode_state
 from streams.records import Progress, encode
-from tests.streams.monitor.invented import START, Record, ended, heard, in_order, incident, mention, monitor, run, words
+from tests.streams.monitor.invented import (
+    START,
+    Record,
+    eager_rules,
+    ended,
+    heard,
+    in_order,
+    incident,
+    mention,
+    monitor,
+    run,
+    words,
+)
+from tests.streams.monitor.invented_rules import all_rules
 
 NOW_MS = to_ms(START)
 
@@ -41,16 +55,17 @@ def feed(watching: PartitionMonitor, log: list[Record], start: int = 0) -> list[
     return [encode(alert) for alert in found]
 
 
-def test_a_restored_monitor_goes_on_exactly_as_the_saved_one_would_have() -> None:
+@pytest.mark.parametrize("rules", [eager_rules(), all_rules()], ids=["shares", "every type"])
+def test_a_restored_monitor_goes_on_exactly_as_the_saved_one_would_have(rules: RuleSet) -> None:
     log = in_order(incident(random.Random(4)))
     store: dict[str, bytes] = {}
-    whole, first = monitor(), monitor()
+    whole, first = monitor(rules), monitor(rules)
     for cut in range(0, len(log), 40):
         part = log[cut : cut + 40]
         expected = feed(whole, part, cut)
         assert feed(first, part, cut) == expected
         saved_all(first, store)
-        first = monitor()
+        first = monitor(rules)
         first.restore(store.items())
 
 
