@@ -27,6 +27,7 @@ MODULES: Final = (
     "streams.monitor.fingerprint",
     "streams.monitor.horizon",
     "streams.monitor.lifecycle",
+    "streams.monitor.model_change",
     "streams.monitor.partition",
     "streams.monitor.run",
     "streams.monitor.stories",

@@ -22,10 +22,10 @@ from streams.monitor.detect import (
 from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
 from streams.monitor.lifecycle import advance
+from streams.monitor.model_change import change_of, learn_scale, on_scale
 from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
 from streams.monitor.run import build_evidence
-from streams.monitor.signals import is_count
 from streams.monitor.state import EntityState, RuleState, Run, Vote
 from streams.monitor.tally import Ballot, Tally
 from streams.records import Alert, AlertState, Evidence
@@ -93,23 +93,27 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     votes = state.open.pop(start_ms)
     if len(votes) > 1:
         votes.sort(key=_event_order)
-    ballots = [_ballot(horizon, vote) for vote in votes]
+    on_one_scale = on_scale(state, votes)
+    ballots = [_ballot(horizon, vote) for vote in on_one_scale]
     horizon.closed(start_ms)
     tally = count_votes(start_ms, ballots, late=state.late)
+    tally.change = change_of(state)
     state.late = suppressed = 0
     alerts: list[Alert] = []
     if not _is_settled(state, context):
         alerts += _settle(state, context, start_ms)
     narrowed = _narrowed(context, tally) if context.has_filters else None
     for rule in context.readers:
-        memory = state.rules[rule.alert]
         own = tally
         if narrowed is not None and rule.where is not None and rule.type != "novelty":
-            own = narrowed[rule.where.key]
-            if not own.ballots and (memory.life.state == "inactive" or not is_count(rule.signal)):
+            found = narrowed[rule.where.key]
+            if found is None:
                 continue
+            own = found
+        memory = state.rules[rule.alert]
         usual = usual_share_of(rule, memory)
         reading = read_bin(rule, memory, own, usual)
+        own.change = tally.change
         while reading is not None:
             before = memory.life.suppressed
             alerts += _advance(rule, memory, state.entity, context, own, reading)
@@ -123,25 +127,25 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
             before = memory.life.suppressed
             alerts += _advance(rule, memory, state.entity, context, tally, reading)
             suppressed += memory.life.suppressed - before
+    learn_scale(state, context.rules, votes, ballots, at_ms=tally.end_ms)
     if context.on_bin is not None:
         context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
     return alerts, suppressed
 
 
-def _narrowed(context: Context, tally: Tally) -> dict[str, Tally]:
-    """Sum up the bin for each filter that a rule in force has.
+def _narrowed(context: Context, tally: Tally) -> dict[str, Tally | None]:
+    """Sum up the bin for each filter that a rule in force has; None where it lets nothing of the bin pass.
 
-    Of a bin of which its filter lets nothing pass a rule knows as little as of a minute without mentions. Only a count
-    is then known to be 0, which may end its alert. Novelty reads a company's pace off all of its stories, and filters
-    them itself.
+    A rule then knows as little of the bin as of a minute without mentions. Novelty reads a company's pace off all of
+    its stories, and filters them itself.
     """
-    found: dict[str, Tally] = {}
+    found: dict[str, Tally | None] = {}
     for rule in context.readers:
         where = rule.where
         if where is None or where.key in found:
             continue
         ballots = [ballot for ballot in tally.ballots if where.takes(ballot.vote)]
-        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late)
+        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late) if ballots else None
     return found
 
 
@@ -208,7 +212,7 @@ def _advance(
         bin_start_ms=tally.start_ms,
         bin_end_ms=tally.end_ms,
     )
-    alerts = [_alert(rule, memory, entity, context, reading, state=state, at_ms=tally.end_ms) for state in written]
+    alerts = [_alert(rule, memory, entity, context, tally, reading, state=state) for state in written]
     if "firing" in written or "resolved" in written or memory.life.suppressed > suppressed:
         spend_evidence(rule, memory)
     if "resolved" in written or "inactive" in written:
@@ -221,12 +225,12 @@ def _alert(
     memory: RuleState,
     entity: str,
     context: Context,
+    tally: Tally,
     reading: Reading,
     *,
     state: AlertState,
-    at_ms: int,
 ) -> Alert:
-    life = memory.life
+    life, at_ms = memory.life, tally.end_ms
     ended = state in ("resolved", "inactive")
     log_e = reading.log_e
     if log_e is not None:
@@ -247,6 +251,7 @@ def _alert(
             measure=reading.measure,
             in_words=reading.in_words,
             signal=reading.signal,
+            change=tally.change,
         )
     evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
     if ended:

@@ -14,7 +14,7 @@ from streams.monitor.rules import Rule
 from streams.monitor.state import SET_LIMIT, TOP_STORIES, RuleState, Run, StoryItem, Vote
 from streams.monitor.tally import Ballot, Tally
 from streams.monitor.usual import usual_votes
-from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Measure, Observed, Quality
+from streams.records import Baseline, Counterfactual, Evidence, EvidenceMessage, Measure, ModelChange, Observed, Quality
 
 TEXT_CHARS = 280
 """An alert shows this much of a message."""
@@ -123,6 +123,7 @@ def build_evidence(
     measure: Measure | None = None,
     in_words: str | None = None,
     signal: str | None = None,
+    change: ModelChange | msgspec.UnsetType = msgspec.UNSET,
 ) -> Evidence:
     """Say why, from the run up to `at_ms`.
 
@@ -138,6 +139,7 @@ def build_evidence(
         measure: what a rule on something else than the share measured.
         in_words: how unusual it is; without it as the e-value says.
         signal: what was measured; without it the rule's signal.
+        change: a model that is new at the company.
     """
     if tested is None:
         tested = Tested(run.negative / run.votes if run.votes else 0.0, run.votes, run.onset_ms)
@@ -186,6 +188,7 @@ def build_evidence(
             capped=run.capped,
             warm=warm,
             degraded=run.degraded or msgspec.UNSET,
+            model_change=change,
         ),
         measure=measure or msgspec.UNSET,
     )

@@ -138,6 +138,8 @@ def decide(seed: Seed, state: EntityState | None, in_force: Mapping[str, str]) -
 def plant(seed: Seed, state: EntityState, decided: Mapping[str, SeedOutcome]) -> None:
     """Put the baselines that are to be taken in place; `state` is changed in place."""
     until_ms = to_ms(seed.learned_until)
+    if "taken" in decided.values():
+        state.scale = None  # a history scored by the model in use has nothing that could be off
     for name, outcome in decided.items():
         if outcome != "taken":
             continue

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from streams.monitor.method_states import Composed, Counting, Pace, Scoring
+from streams.monitor.model_states import Scale
 from streams.monitor.squeeze import expand, squeeze
 from streams.records import Evidence, Severity
 
@@ -201,6 +202,8 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Mentions that came after their bin had closed."""
     rules: dict[str, RuleState] = msgspec.field(default_factory=dict)
     """By rule name."""
+    scale: Scale | None = None
+    """The models behind its scores; None before the first bin closed."""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would not be written
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import UNSET, UnsetType
+
 from streams.monitor.state import Vote
+from streams.records import ModelChange
 
 
 @dataclass(slots=True)
@@ -25,7 +28,7 @@ class Tally:
     start_ms: int
     end_ms: int
     ballots: Sequence[Ballot]
-    """Its mentions in order of (time, id); not empty, unless a rule's filter let none of them pass."""
+    """Its mentions in order of (time, id); not empty."""
     scores: Sequence[float]
     """P(negative) of its effective votes."""
     negative: float
@@ -34,3 +37,5 @@ class Tally:
     """What they bring to an e-detector before its null mean is taken off, see `e_detector.weighed`."""
     late: int
     """Mentions that came too late since the bin before."""
+    change: ModelChange | UnsetType = UNSET
+    """A model whose scores are new at the company."""

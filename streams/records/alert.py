@@ -69,8 +69,6 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """Deviations above the usual value; written by the method `zscore`, as what `threshold` is of."""
     return_period_days: float | msgspec.UnsetType = msgspec.UNSET
     """So much comes once in so many days; written by the method `return_period`, and what `threshold` is of."""
-    beyond_history: bool | msgspec.UnsetType = msgspec.UNSET
-    """It is rarer than the history can tell, whose days are the return period then; written where it is so."""
 
 
 class EvidenceMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +100,22 @@ class Counterfactual(msgspec.Struct, frozen=True, kw_only=True):
     fires: bool
 
 
+class ModelChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that is new at the company: how its scores compare with those of the model before is being measured."""
+
+    model: str
+    """The new one, as `name@version`."""
+    before: tuple[str, ...]
+    """Those that the company's history was scored by."""
+    votes: int
+    """Effective votes that the new model scored here."""
+    needed: int
+    """With so many the difference is known, and the votes count as they are scored."""
+    taken_off: float
+    """What is taken off P(negative) of its votes until then, at most what a promotion may make of it; the evidence, its
+    messages included, shows what is left. Negative where it scores lower than the models before."""
+
+
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
     """What to know before one trusts the evidence."""
 
@@ -117,6 +131,8 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
     degraded: int | msgspec.UnsetType = msgspec.UNSET
     """Messages in the window that the first tier scored alone, because the worker was overloaded; not written where
     there are none."""
+    model_change: ModelChange | msgspec.UnsetType = msgspec.UNSET
+    """Not written unless a model is new here."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,212 @@
+"""A change of the model: it does not fire the fleet, it hides no surge, and it says so."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.monitor import RuleSet, default_rules, model_change
+from streams.monitor.model_change import ALLOWED, PRIOR_VOTES, WARM_VOTES, shift_of
+from streams.monitor.model_states import Arrival
+from streams.monitor.partition import PartitionMonitor
+from streams.records import Alert, Mention, ModelVersion, encode
+from tests.streams.monitor.invented import START, Record, ended, heard, mention, monitor
+
+OLD, NEW = ModelVersion(name="champion", version="1"), ModelVersion(name="champion", version="2")
+FLEET = tuple(f"C{number:02d}" for number in range(50))
+DAYS_BEFORE, DAYS_AFTER = 3, 2
+SWITCH = START + timedelta(days=DAYS_BEFORE)
+
+
+def shipped() -> RuleSet:
+    return default_rules()
+
+
+def stream(
+    seed: int,
+    entities: Sequence[str],
+    *,
+    higher: float,
+    per_hour: float = 24,
+    surge: tuple[float, float] | None = None,
+    days_after: float = DAYS_AFTER,
+) -> list[Mention]:
+    """Poisson mentions of companies, each with its own share; after the switch every score is higher by so much.
+
+    `surge` is when, in hours after the switch, and how many times as many mentions come in the two hours from then on,
+    three in four of them negative.
+    """
+    rng = random.Random(seed)
+    found: list[Mention] = []
+    end_h = (DAYS_BEFORE + days_after) * 24.0
+    for entity in entities:
+        share = rng.uniform(0.12, 0.3)
+        hour = 0.0
+        while True:
+            in_surge = surge is not None and surge[0] <= hour - DAYS_BEFORE * 24 < surge[0] + 2
+            hour += rng.expovariate(per_hour * (surge[1] if in_surge and surge else 1.0))
+            if hour >= end_h:
+                break
+            at = START + timedelta(hours=hour)
+            score = (
+                rng.betavariate(8, 2)
+                if in_surge and rng.random() < 0.75
+                else rng.betavariate(4 * share, 4 * (1 - share))
+            )
+            model = OLD if at < SWITCH else NEW
+            raised = min(1.0, score + (higher if model is NEW else 0.0))
+            number = len(found)
+            found.append(
+                msgspec.structs.replace(
+                    mention(number, at, round(raised, 4), entity=entity, text="", author=f"a{number}"), model=model
+                )
+            )
+    return sorted(found, key=lambda m: (m.published_at, m.message_id))
+
+
+def watched(mentions: Sequence[Mention], rules: RuleSet) -> list[Alert]:
+    watching = monitor(rules)
+    log: list[Record] = [*heard(1), *mentions, *ended(1, mentions[-1].published_at + timedelta(hours=1))]
+    return [alert for offset, record in enumerate(log) for alert in watching.absorb(record, offset)]
+
+
+def firing(alerts: Sequence[Alert]) -> list[Alert]:
+    return [alert for alert in alerts if alert.state == "firing" and alert.transition <= 1]
+
+
+def test_a_model_that_scores_015_higher_on_everything_fires_on_none_of_fifty_companies() -> None:
+    assert firing(watched(stream(7, FLEET, higher=0.15), shipped())) == []
+
+
+def test_without_it_the_same_change_would_have_fired_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_change, "LEAST_VOTES", float("inf"))  # every model is taken as it comes
+    assert len({alert.labels["entity"] for alert in firing(watched(stream(7, FLEET, higher=0.15), shipped()))}) >= 3
+
+
+@pytest.mark.parametrize("hours", [0.0, 1.0, 3.0, 12.0])
+def test_a_surge_to_ten_times_as_many_is_found_during_the_warm_up_and_after_it(hours: float) -> None:
+    entities = FLEET[:8]
+    alerts = firing(watched(stream(11, entities, higher=0.15, surge=(hours, 10.0), days_after=1), shipped()))
+    found = {alert.labels["entity"]: alert for alert in alerts}
+    assert set(found) == set(entities)
+    for alert in found.values():
+        since_h = (alert.at - SWITCH).total_seconds() / 3600
+        assert hours <= since_h <= hours + 2
+        change = alert.evidence.quality.model_change
+        if hours <= 1:
+            assert change is not msgspec.UNSET
+            assert (change.model, change.before, change.needed) == ("champion@2", ("champion@1",), 100)
+            assert change.votes > 0
+        if hours == 12:
+            assert change is msgspec.UNSET
+            assert b"model_change" not in encode(alert)
+
+
+def quiet_monitor(models: Sequence[ModelVersion], *, scores: Sequence[float], per_model: int) -> PartitionMonitor:
+    """One company that is scored by one model after the other, every ten minutes, with a score of its own each."""
+    watching = monitor(shipped())
+    log: list[Record] = [*heard(1)]
+    rng = random.Random(3)
+    number = 0
+    for model, score in zip(models, scores, strict=True):
+        for _ in range(per_model):
+            number += 1
+            at = START + timedelta(minutes=10 * number)
+            own = mention(number, at, round(score + rng.uniform(-0.1, 0.1), 4), text="", author=f"a{number}")
+            log.append(msgspec.structs.replace(own, model=model))
+    log += ended(1, START + timedelta(minutes=10 * number + 60))
+    for offset, record in enumerate(log):
+        watching.absorb(record, offset)
+    return watching
+
+
+def test_what_was_learned_is_moved_by_the_difference_that_was_measured() -> None:
+    before = quiet_monitor([OLD], scores=[0.2], per_model=200).entities["AURL"]
+    state = quiet_monitor([OLD, NEW], scores=[0.2, 0.35], per_model=200).entities["AURL"]
+    assert state.scale is not None
+    assert state.scale.models == ["champion@2"]
+    assert not state.scale.arriving
+    for name in ("NegativeShareSurge", "NegativeShareHigh"):
+        was, level = before.rules[name].baseline, state.rules[name].baseline
+        assert was.negative / was.votes == pytest.approx(0.2, abs=0.02)
+        assert level.negative / level.votes == pytest.approx(0.35, abs=0.03)
+    lately = state.rules["NegativeShareSurge"].lately
+    assert lately.negative / lately.votes == pytest.approx(0.35, abs=0.02)
+
+
+def test_a_model_that_scores_lower_is_learned_as_well() -> None:
+    state = quiet_monitor([OLD, NEW], scores=[0.4, 0.2], per_model=250).entities["AURL"]
+    level = state.rules["NegativeShareSurge"].baseline
+    assert level.negative / level.votes == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_model_beside_another_moves_nothing_and_is_known_from_then_on() -> None:
+    other = ModelVersion(name="chinese", version="1")
+    models = [OLD] + [OLD, other] * 120
+    scores = [0.2] + [0.2, 0.4] * 120
+    state = quiet_monitor([OLD] * 60 + models, scores=[0.2] * 60 + scores, per_model=1).entities["AURL"]
+    assert state.scale is not None
+    assert state.scale.models == ["champion@1", "chinese@1"]
+    assert not state.scale.arriving
+    level = state.rules["NegativeShareSurge"].baseline
+    assert level.negative / level.votes < 0.32
+
+
+def test_a_company_with_little_history_takes_a_new_model_as_it_comes() -> None:
+    state = quiet_monitor([OLD, NEW], scores=[0.2, 0.5], per_model=15).entities["AURL"]
+    assert state.scale is not None
+    assert state.scale.models == ["champion@1", "champion@2"]
+    assert not state.scale.arriving
+
+
+def test_a_model_that_is_taken_back_is_still_known() -> None:
+    state = quiet_monitor([OLD, NEW, OLD], scores=[0.2, 0.35, 0.2], per_model=60).entities["AURL"]
+    assert state.scale is not None
+    assert state.scale.models == ["champion@1"]
+    level = state.rules["NegativeShareSurge"].baseline
+    assert level.negative / level.votes == pytest.approx(0.2, abs=0.05)
+
+
+@given(
+    differences=st.lists(st.floats(-1, 1), max_size=300),
+    allowed=st.floats(-0.5, ALLOWED),
+)
+def test_what_is_taken_off_lies_between_the_measured_difference_and_the_largest_allowed_one(
+    differences: list[float], allowed: float
+) -> None:
+    arrival = Arrival(votes=len(differences), excess=sum(differences))
+    mean = sum(differences) / len(differences) if differences else ALLOWED
+    assert min(mean, ALLOWED) - 1e-9 <= shift_of(arrival) <= max(mean, ALLOWED) + 1e-9
+    assert shift_of(Arrival(votes=WARM_VOTES, excess=WARM_VOTES * allowed)) - allowed <= PRIOR_VOTES / 120 * 0.7 + 1e-9
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_saved_and_restored_at_any_point_the_alerts_are_the_same_bytes(seed: int) -> None:
+    rng = random.Random(seed)
+    mentions = stream(seed, FLEET[:2], higher=0.15, surge=(rng.uniform(0, 5), 10.0), days_after=0.4)
+    rules = shipped()
+    expected = [encode(alert) for alert in watched(mentions, rules)]
+    log: list[Record] = [*heard(1), *mentions, *ended(1, mentions[-1].published_at + timedelta(hours=1))]
+    store: dict[str, bytes] = {}
+    found: list[bytes] = []
+    watching = monitor(rules)
+    for offset, record in enumerate(log):
+        found += [encode(alert) for alert in watching.absorb(record, offset)]
+        if rng.random() < 0.02:
+            changes = watching.changes()
+            for key, value in [*changes.entities, *changes.clock]:
+                if value is None:
+                    del store[key]
+                else:
+                    store[key] = value
+            watching = monitor(rules)
+            watching.restore(store.items())
+    assert found == expected
+    assert any(b'"firing"' in alert for alert in found)
