@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.cli.frame import out, settings
+from deploy.cli.models_registry import tell_disagreement
 from models.files import Manifest, iso_utc, read_manifest
 
 _CARD = "MODEL_CARD.md"
@@ -21,7 +22,8 @@ _CARD_LINES = 12
 def list_models() -> None:
     """List the models that are there: those that are shipped, and those beside the configured one.
 
-    The one in use is marked with a star. "tuned": what computes it where the backend is auto, after squall models tune.
+    The configured one is marked with a star; workers may have been told to answer with another one. "tuned": what
+    computes it where the backend is auto, after squall models tune.
     """
     # Imported here: these bring torch with them, and the help shall not wait for it.
     from models.engines.artefacts import default_cache
@@ -49,6 +51,7 @@ def list_models() -> None:
             "no" if choice is None else f"{choice.backend} {choice.precision}",
         )
     out().print(table)
+    tell_disagreement(current)
 
 
 def show(

@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from deploy.cli.frame import out, settings
+from deploy.cli.frame import err, out, settings
 from streams.config import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +97,17 @@ def history(
         model = "" if entry.model is None else f"{entry.model.name} {entry.model.version}"
         table.add_row(f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.by, entry.step, model, entry.note or "")
     out().print(table if entries else "nothing was done yet: squall retrain --once is the beginning", markup=False)
+    tell_disagreement(settings())
+
+
+def tell_disagreement(current: Settings) -> None:
+    """Print what workers were told beside the registry, if they were and it still holds."""
+    from retrain.registry.audit import read_entries
+    from retrain.registry.beside import disagreement
+
+    told = disagreement(read_entries(current.retrain.runs))
+    if told is not None:
+        err().print(told, style="yellow", markup=False, soft_wrap=True)
 
 
 def _desk(current: Settings, by: str | None) -> Desk:

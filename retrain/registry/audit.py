@@ -16,7 +16,8 @@ from streams.records.codec import UtcTime
 
 FILE = "audit.jsonl"
 
-Step = Literal["trained", "refused", "passed", "promoted", "rolled_back", "failed", "not_due"]
+Step = Literal["trained", "refused", "passed", "promoted", "rolled_back", "used", "failed", "not_due"]
+"""`used`: workers were told to answer with a model beside the registry (`squall models use`)."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
