@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from msgspec import UNSET
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -153,9 +154,18 @@ def quality_warnings(evidence: Evidence) -> list[str]:
         share = percent(quality.degraded / max(quality.degraded, evidence.observed.messages))
         scored = f"{plural(quality.degraded, 'message')} ({share})"
         warnings.append(f"{scored} had only the quick score that is given under overload.")
+    if (change := quality.model_change) is not UNSET:
+        warnings.append(
+            f"A new model scores this company's news ({clean(change.model)}); until it has scored "
+            f"{change.needed} stories here its scores count {_moved(change.taken_off)}, as its own scale is not known."
+        )
     if quality.capped:
         warnings.append(f"{_stories(quality.capped)} from authors who post very often had no say.")
     return warnings
+
+
+def _moved(taken_off: float) -> str:
+    return f"{abs(taken_off):.2f} {'lower' if taken_off >= 0 else 'higher'}"
 
 
 def _stories(count: int) -> str:

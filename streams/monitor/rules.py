@@ -34,6 +34,8 @@ PLACEHOLDERS = frozenset(
     "parts".split()
 )
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_SINGULAR = {"stories": "story", "sources": "source", "minutes": "minute", "authors": "author", "voices": "voice"}
+_COUNTED = re.compile(r"\{(\w+)\} (" + "|".join(_SINGULAR) + r")\b")
 
 Duration = Annotated[str, msgspec.Meta(pattern=_DURATION.pattern)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -317,5 +319,13 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fill(template: str, values: dict[str, str]) -> str:
-    """Put values into an annotation's {placeholders}; nothing else in it is interpreted."""
-    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+    """Put values into an annotation's {placeholders}; nothing else in it is interpreted.
+
+    A word for what is counted, right after it, is put in the singular for one: `{sources} sources` is "1 source".
+    """
+    counted = _COUNTED.sub(lambda match: _counted(match[0], values.get(match[1]), match[2]), template)
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), counted)
+
+
+def _counted(text: str, value: str | None, noun: str) -> str:
+    return f"1 {_SINGULAR[noun]}" if value == "1" else text

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from streams.deliver.text import alert_block, alert_line
 from streams.deliver.words import clean, percent, plural, span, whole_percents
+from streams.records import ModelChange
 
 
 def rendered(block: RenderableType, width: int = 100) -> str:
@@ -200,3 +201,11 @@ def test_numbers_read_as_words():
         "1 day",
         "2 days 2 hours",
     ]
+
+
+@pytest.mark.parametrize(("taken_off", "said"), [(0.1234, "0.12 lower"), (-0.05, "0.05 higher")])
+def test_an_alert_says_that_a_model_is_new_and_what_its_scores_count(make_alert, taken_off, said):
+    change = ModelChange(model="news@2", before=("news@1",), votes=30, needed=100, taken_off=taken_off)
+    block = unboxed(rendered(alert_block(make_alert(quality={"model_change": change})), width=200))
+    assert "A new model scores this company's news (news@2)" in block
+    assert f"until it has scored 100 stories here its scores count {said}" in block

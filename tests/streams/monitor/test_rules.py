@@ -281,6 +281,14 @@ def test_an_annotation_is_filled_and_nothing_else_in_it_is_interpreted() -> None
     assert fill("{entity}: {share} {unknown} {0} {entity.x} %s", values) == "{share}: 62% {unknown} {0} {entity.x} %s"
 
 
+def test_a_word_for_what_is_counted_is_in_the_singular_for_one() -> None:
+    text = "{stories} stories from {sources} sources in {minutes} minutes; {sources} sourcesX; {other} sources"
+    one = {"stories": "1", "sources": "1", "minutes": "1"}
+    assert fill(text, one) == "1 story from 1 source in 1 minute; 1 sourcesX; {other} sources"
+    many = {"stories": "12", "sources": "0", "minutes": "11"}
+    assert fill(text, many) == "12 stories from 0 sources in 11 minutes; 0 sourcesX; {other} sources"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
