@@ -26,6 +26,7 @@ from streams.monitor.model_change import change_of, learn_scale, on_scale
 from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
 from streams.monitor.run import build_evidence
+from streams.monitor.signals import is_count
 from streams.monitor.state import EntityState, RuleState, Run, Vote
 from streams.monitor.tally import Ballot, Tally
 from streams.records import Alert, AlertState, Evidence
@@ -104,13 +105,12 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         alerts += _settle(state, context, start_ms)
     narrowed = _narrowed(context, tally) if context.has_filters else None
     for rule in context.readers:
+        memory = state.rules[rule.alert]
         own = tally
         if narrowed is not None and rule.where is not None and rule.type != "novelty":
-            found = narrowed[rule.where.key]
-            if found is None:
+            own = narrowed[rule.where.key]
+            if not own.ballots and (memory.life.state == "inactive" or not is_count(rule.signal)):
                 continue
-            own = found
-        memory = state.rules[rule.alert]
         usual = usual_share_of(rule, memory)
         reading = read_bin(rule, memory, own, usual)
         own.change = tally.change
@@ -133,19 +133,20 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     return alerts, suppressed
 
 
-def _narrowed(context: Context, tally: Tally) -> dict[str, Tally | None]:
-    """Sum up the bin for each filter that a rule in force has; None where it lets nothing of the bin pass.
+def _narrowed(context: Context, tally: Tally) -> dict[str, Tally]:
+    """Sum up the bin for each filter that a rule in force has.
 
-    A rule then knows as little of the bin as of a minute without mentions. Novelty reads a company's pace off all of
-    its stories, and filters them itself.
+    Of a bin of which its filter lets nothing pass a rule knows as little as of a minute without mentions. Only a count
+    is then known to be 0, which may end its alert. Novelty reads a company's pace off all of its stories, and filters
+    them itself.
     """
-    found: dict[str, Tally | None] = {}
+    found: dict[str, Tally] = {}
     for rule in context.readers:
         where = rule.where
         if where is None or where.key in found:
             continue
         ballots = [ballot for ballot in tally.ballots if where.takes(ballot.vote)]
-        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late) if ballots else None
+        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late)
     return found
 
 

@@ -28,7 +28,7 @@ class Tally:
     start_ms: int
     end_ms: int
     ballots: Sequence[Ballot]
-    """Its mentions in order of (time, id); not empty."""
+    """Its mentions in order of (time, id); not empty, unless a rule's filter let none of them pass."""
     scores: Sequence[float]
     """P(negative) of its effective votes."""
     negative: float

@@ -69,6 +69,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """Deviations above the usual value; written by the method `zscore`, as what `threshold` is of."""
     return_period_days: float | msgspec.UnsetType = msgspec.UNSET
     """So much comes once in so many days; written by the method `return_period`, and what `threshold` is of."""
+    beyond_history: bool | msgspec.UnsetType = msgspec.UNSET
+    """It is rarer than the history can tell, whose days are the return period then; written where it is so."""
 
 
 class EvidenceMessage(msgspec.Struct, frozen=True, kw_only=True):
