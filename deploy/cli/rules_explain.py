@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,9 @@ from deploy.cli.history_options import symbol_of
 from deploy.cli.times import moment
 
 if TYPE_CHECKING:
-    from streams.monitor.explain import Check, Explanation
+    from streams.monitor.explain import Explanation
+    from streams.monitor.explain_methods import Check, Measured
+    from streams.monitor.rules import Rule
     from streams.replay.explain import Moment
 
 _NAMES = {
@@ -23,6 +25,14 @@ _NAMES = {
     "share": "negative share",
     "effect": "rise over the usual",
     "cooldown": "cooldown, minutes left",
+    "return_period": "return period",
+    "z": "z-score",
+    "story": "worst new story",
+    "pace": "usual stories a day",
+    "volume": "stories",
+    "negative_count": "negative stories",
+    "mean_sentiment": "mean sentiment",
+    "negative_share": "negative share",
 }
 
 
@@ -94,6 +104,7 @@ def _words(found: Moment) -> list[str]:
 
 def _rule(found: Explanation) -> list[str]:
     from streams.monitor.bins import from_ms
+    from streams.monitor.where import where_in_words
 
     rule = found.rule
     since = "" if found.since_ms is None else f" since {_time(from_ms(found.since_ms))}"
@@ -101,8 +112,14 @@ def _rule(found: Explanation) -> list[str]:
     usual = f"  usually {_percent(found.usual)} negative{history}"
     if rule.is_e_detector:
         usual += f"; evidence gathers above {_percent(found.usual + found.margin)}"
-    lines = [f"{rule.alert} ({rule.type}): {found.state}{since}", usual]
-    if found.share is not None:
+    lines = [f"{rule.alert} ({rule.type}): {found.state}{since}"]
+    if rule.where is not None:
+        lines.append(f"  reads: {where_in_words(rule.where)}")
+    if rule.type != "composite":
+        lines.append(usual)
+    if found.measured is not None:
+        lines.append(_measured(rule, found.measured))
+    elif found.share is not None and (rule.is_e_detector or rule.type == "threshold"):
         onset = "" if found.onset_ms is None else f", from {_time(from_ms(found.onset_ms))} on"
         what = f"run{onset}" if rule.is_e_detector else f"window of {rule.window}"
         lines.append(f"  {what}: {_percent(found.share)} of {found.votes} stories are negative")
@@ -116,12 +133,33 @@ def _rule(found: Explanation) -> list[str]:
     return [*lines, f"  does not fire: {unmet}" if unmet else f"  all is there: it fires{held}"]
 
 
+def _measured(rule: Rule, found: Measured) -> str:
+    from streams.deliver.words import span
+    from streams.monitor.annotations import in_unit
+
+    window = span(timedelta(milliseconds=found.window_ms))
+    what = _NAMES[rule.signal]
+    if found.value is None:
+        return f"  {what} in {window}: none, as there are no stories"
+    usual = "" if found.usual is None else f", usually {in_unit(rule.signal, found.usual)}"
+    return f"  {what} in {window}: {in_unit(rule.signal, found.value)}{usual}"
+
+
+def _shown(name: str, value: float) -> str:
+    if name in ("share", "effect", "story", "negative_share"):
+        return _percent(value)
+    if name == "return_period":
+        return f"{value:,.1f} days"
+    digits = {"pace": 1, "z": 2, "mean_sentiment": 2}.get(name, 0)
+    return f"{value:,.{digits}f}"
+
+
 def _check(check: Check) -> str:
-    show = _percent if check.name in ("share", "effect") else lambda value: f"{value:,.0f}"
-    asked = "at most" if check.name == "cooldown" else "at least"
+    asked = "at most" if check.name == "cooldown" else check.side
     met = "yes" if check.met else "NO"
     name = _NAMES.get(check.name, check.name)
-    return f"  {name:<24} {show(check.value):>12}   needs {asked} {show(check.needed):<10} {met}"
+    value, needed = _shown(check.name, check.value), _shown(check.name, check.needed)
+    return f"  {name:<24} {value:>12}   needs {asked} {needed:<10} {met}"
 
 
 def _percent(share: float) -> str:

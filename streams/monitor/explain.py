@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from streams.monitor import baseline as baselines
 from streams.monitor.bins import BIN_MS
 from streams.monitor.detect import usual_share_of
+from streams.monitor.explain_methods import Check, Measured, checks_of, measured_of
 from streams.monitor.rules import Rule
 from streams.monitor.state import RuleState, Run
 from streams.monitor.usual import margin
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that a rule asks for.
-
-    Attributes:
-        name: `evidence`, `share`, `stories`, `sources`, `voices`, `effect` or `cooldown`.
-        value: what there is: an e-value, a share, a count; for `cooldown` minutes that are left.
-        needed: what the rule asks for: at least this; of `cooldown` at most.
-        met: it is there.
-    """
-
-    name: str
-    value: float
-    needed: float
-    met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +30,7 @@ class Explanation:
         share: their mean P(negative); None without votes.
         onset_ms: when the run began; None without one.
         checks: what the rule asks for. It fires when all are met, for as long as `for` says.
+        measured: what was measured beside a share; None for a rule that goes by that alone.
     """
 
     rule: Rule
@@ -57,6 +43,7 @@ class Explanation:
     share: float | None
     onset_ms: int | None
     checks: tuple[Check, ...]
+    measured: Measured | None = None
 
     @property
     def unmet(self) -> tuple[Check, ...]:
@@ -64,13 +51,16 @@ class Explanation:
         return tuple(check for check in self.checks if not check.met)
 
 
-def explain(rule: Rule, memory: RuleState, *, end_ms: int) -> Explanation:
+def explain(
+    rule: Rule, memory: RuleState, *, end_ms: int, others: Mapping[str, RuleState] | None = None
+) -> Explanation:
     """Say what a rule knows of a company at the end of a bin.
 
     Args:
         rule: the rule.
         memory: its memory of the company, as it was after that bin.
         end_ms: end of the bin, ms since the epoch.
+        others: the memories of all rules, by name; for a rule that is made of others.
     """
     run = memory.run or Run(onset_ms=end_ms - BIN_MS)
     usual = usual_share_of(rule, memory)
@@ -81,20 +71,28 @@ def explain(rule: Rule, memory: RuleState, *, end_ms: int) -> Explanation:
         reached = math.exp(log_e)
         checks = [Check("evidence", reached, rule.arl_minutes, reached >= rule.arl_minutes)]
         votes, negative = run.votes, run.negative
+    elif not rule.is_share_threshold:
+        checks = checks_of(rule, memory, others or {}, end_ms=end_ms)
+        votes, negative = run.votes, run.negative
     else:
         votes = sum(votes for _, votes, _ in memory.window)
         negative = math.fsum(negative for _, _, negative in memory.window)
         share = negative / votes if votes else 0.0
         needed = 1.0 if rule.fire.gte is None else rule.fire.gte
         checks = [Check("share", share, needed, share >= needed)]
-    if memory.run is None and not rule.is_e_detector:
-        # Nobody looked at who said it: the share alone keeps the rule from firing.
-        checks.append(Check("stories", votes, rule.min_support.stories, votes >= rule.min_support.stories))
-        effect = negative / votes - usual if votes else 0.0
+    measured = measured_of(rule, memory)
+    stories = votes if measured is None else measured.stories
+    effect = negative / votes - usual if votes else 0.0
+    if rule.type == "composite":
+        pass  # its parts have support of their own
+    elif memory.run is None and not rule.is_e_detector:
+        # Nobody looked at who said it: what is measured alone keeps the rule from firing.
+        checks.append(Check("stories", stories, rule.min_support.stories, stories >= rule.min_support.stories))
     else:
-        checks += _support(rule, run, votes)
+        checks += _support(rule, run, stories)
         effect = run.negative / run.votes - usual if run.votes else 0.0
-    checks.append(Check("effect", effect, rule.effect_min, effect >= rule.effect_min))
+    if rule.is_e_detector or (rule.type == "threshold" and rule.signal == "negative_share"):
+        checks.append(Check("effect", effect, rule.effect_min, effect >= rule.effect_min))
     if life.state != "firing":
         left_min = max(0, life.cooldown_until_ms - end_ms) / BIN_MS
         checks.append(Check("cooldown", left_min, 0.0, left_min == 0))
@@ -110,13 +108,14 @@ def explain(rule: Rule, memory: RuleState, *, end_ms: int) -> Explanation:
         share=negative / votes if votes else None,
         onset_ms=None if memory.run is None else memory.run.onset_ms,
         checks=tuple(checks),
+        measured=measured,
     )
 
 
 def _support(rule: Rule, run: Run, votes: int) -> list[Check]:
     support = rule.min_support
     sources, authors = len(run.sources), len(run.authors)
-    stories = run.votes if rule.is_e_detector else min(votes, run.votes)
+    stories = min(votes, run.votes) if rule.is_share_threshold else votes
     found = [Check("stories", stories, support.stories, stories >= support.stories)]
     if support.sources is not None:
         found.append(Check("sources", sources, support.sources, sources >= support.sources))

@@ -42,6 +42,8 @@ class Pace(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """Start of the first bin with a vote."""
     last_ms: int = 0
     """End of the last bin with a story that fires."""
+    worst: float = 0.0
+    """Highest P(negative) of the last bin's stories that the rule reads."""
 
 
 class Composed(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

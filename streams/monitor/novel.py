@@ -34,8 +34,10 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
         state.life.calm_since_ms = tally.end_ms - rule.keep_firing_for_ms
         return _reading(rule, state, usual, fires=False, calm=True, is_over=True)
     speaks = rule.quiet_below is None or stories_per_day(pace, tally.start_ms) < rule.quiet_below
-    novel = [ballot for ballot in tally.ballots if _is_novel(rule, ballot)] if speaks else []
+    heard = [ballot for ballot in tally.ballots if _is_heard(rule, ballot)]
+    novel = [ballot for ballot in heard if rule.fire_bound.met(ballot.vote.negative)] if speaks else []
     _learn_pace(pace, tally)
+    pace.worst = max([ballot.vote.negative for ballot in heard], default=0.0)
     if not novel and not firing:
         state.run = None
         return None
@@ -67,9 +69,9 @@ def _learn_pace(pace: Pace, tally: Tally) -> None:
     pace.since_ms = pace.since_ms or tally.start_ms
 
 
-def _is_novel(rule: Rule, ballot: Ballot) -> bool:
+def _is_heard(rule: Rule, ballot: Ballot) -> bool:
     vote = ballot.vote
-    if not ballot.counts or vote.relevance < rule.relevance or not rule.fire_bound.met(vote.negative):
+    if not ballot.counts or vote.relevance < rule.relevance:
         return False
     return rule.where is None or rule.where.takes(vote)
 

@@ -87,6 +87,6 @@ def explain_at(
         bin_end=from_ms(end_ms),
         mentions=closed.mentions,
         votes=closed.votes,
-        rules=tuple(explain(rule, known[rule.alert], end_ms=end_ms) for rule in rules.rules),
+        rules=tuple(explain(rule, known[rule.alert], end_ms=end_ms, others=known) for rule in rules.rules),
         alerts=tuple(alert for alert in alerts if alert.at <= at),
     )

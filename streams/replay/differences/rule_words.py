@@ -9,7 +9,9 @@ from streams.deliver.words import percent, plural, span
 from streams.monitor import Rule
 from streams.monitor.options import MarginOptions
 from streams.monitor.rules import MinSupport, duration_ms
+from streams.monitor.where import where_in_words
 from streams.records import Severity
+from streams.replay.differences.method_words import other_words
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)
 
@@ -20,10 +22,18 @@ def rule_sentence(rule: Rule) -> str:
     Args:
         rule: a valid rule.
     """
-    fires = _surge(rule) if rule.is_e_detector else _threshold(rule)
+    if rule.is_e_detector:
+        fires, calm = _surge(rule), f"the share has been within {_points(rule.resolve.margin)} of the usual"
+    elif rule.is_share_threshold:
+        fires, calm = _threshold(rule), f"the share has been {_calm_share(rule)}"
+    else:
+        fires, calm = other_words(rule)
     held = f"after {_span(rule.for_)} in which" if duration_ms(rule.for_) else "when"
-    support = _support(rule.min_support)
-    return f"Fires {held} {fires}, on at least {support}; {_severities(rule)}; {_end(rule)}; {_cooldown(rule)}."
+    support = "" if rule.type == "composite" else f", on at least {_support(rule.min_support)}"
+    reads = "" if rule.where is None else f" It reads {where_in_words(rule.where)} alone."
+    kept = f" for {_span(rule.keep_firing_for)}" if duration_ms(rule.keep_firing_for) else ""
+    end = f"over when {calm}{kept}"
+    return f"Fires {held} {fires}{support}; {_severities(rule)}; {end}; {_cooldown(rule)}.{reads}"
 
 
 def _surge(rule: Rule) -> str:
@@ -67,14 +77,9 @@ def _severities(rule: Rule) -> str:
     return ", ".join(words)
 
 
-def _end(rule: Rule) -> str:
-    if rule.is_e_detector:
-        calm = f"the share has been within {_points(rule.resolve.margin)} of the usual"
-    else:
-        lower = rule.resolve.lt if rule.resolve.lt is not None else rule.fire.gte
-        calm = f"the share has been below {percent(lower if lower is not None else 1.0)}"
-    kept = f" for {_span(rule.keep_firing_for)}" if duration_ms(rule.keep_firing_for) else ""
-    return f"over when {calm}{kept}"
+def _calm_share(rule: Rule) -> str:
+    lower = rule.calm_bound
+    return f"{lower.words} {percent(lower.value)}"
 
 
 def _cooldown(rule: Rule) -> str:
