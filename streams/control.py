@@ -7,7 +7,7 @@ from kafka.errors import KafkaError
 from streams.config import Settings
 from streams.errors import BrokerError
 from streams.ingest.producer import DELIVERY_TIMEOUT_S, kafka_producer
-from streams.records import CONTROL_KEYS, Control, encode
+from streams.records import Control, control_key, encode
 from streams.topics import require_topics
 
 
@@ -22,7 +22,7 @@ def tell_workers(settings: Settings, record: Control) -> None:
     producer = kafka_producer({**settings.kafka.client_options(), "client_id": "squall-control"})
     topic = settings.topics.control
     try:
-        producer.send(topic, encode(record), CONTROL_KEYS[type(record)]).get(timeout=DELIVERY_TIMEOUT_S)
+        producer.send(topic, encode(record), control_key(record)).get(timeout=DELIVERY_TIMEOUT_S)
     except KafkaError as error:
         msg = f"{topic} did not take the record: {error}. No worker was told; try again"
         raise BrokerError(msg) from error

@@ -56,13 +56,30 @@ def parse_matcher(text: str) -> Matcher:
         raise ValueError(msg)
     else:
         value = rest
+    return made_matcher(label, operator, value, text)  # type: ignore[arg-type]
+
+
+def made_matcher(label: str, operator: Operator, value: str, text: str | None = None) -> Matcher:
+    """Return a matcher of its parts.
+
+    Args:
+        label: name of the label.
+        operator: how it is compared.
+        value: with what.
+        text: as it was written, for the error.
+
+    Raises:
+        ValueError: the value should be a regular expression and is none.
+    """
+    matcher = Matcher(label, operator, value)
     if operator in ("=~", "!~"):
         try:
             re.compile(value)
         except re.error as error:
-            msg = f"{text!r} holds no regular expression: {error}"
+            written = str(matcher) if text is None else repr(text)
+            msg = f"{written} holds no regular expression: {error}"
             raise ValueError(msg) from None
-    return Matcher(label, operator, value)  # type: ignore[arg-type]
+    return matcher
 
 
 def parse_label(text: str) -> tuple[str, str]:

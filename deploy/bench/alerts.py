@@ -133,7 +133,7 @@ def run(folder: Path, rules: RuleSet | None = None) -> tuple[Outcome, list[Alert
     outcome.seconds = time.perf_counter() - began - beside_s
     if first is not None and last is not None:
         outcome.weeks = len(entities) * (last - first) / timedelta(weeks=1)
-    _judge(outcome, events, [Firing(a.labels["entity"], a.at) for a in alerts if a.state == "firing"])
+    _judge(outcome, events, [Firing(a.labels["entity"], a.at) for a in alerts if a.state == "firing" and a.is_news])
     for rule in usual:
         other = outcome.beside[rule.name] = Outcome(mentions=outcome.mentions, weeks=outcome.weeks)
         _judge(other, events, rule.firings)

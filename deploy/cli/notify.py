@@ -208,7 +208,6 @@ def again(
     is over would fire again. All of it stays among the dead letters, also what was sent: a second run sends it once
     more, so narrow it by --since or --alert. Exit status 1 if one of them was not taken this time either.
     """
-    from streams.deliver.sinks import DELIVERED_STATES
     from streams.undelivered import newest_transitions, plan_again, read_undelivered
 
     current = settings()
@@ -220,7 +219,7 @@ def again(
         )
         if alert is None or one.alert.id == alert
     ]
-    plan = plan_again(found, newest_transitions(current, found, lambda one: one.state in DELIVERED_STATES))
+    plan = plan_again(found, newest_transitions(current, found, lambda one: one.is_news))
     if plan.superseded:
         number = plural(len(plan.superseded), "transition")
         err().print(f"{number} left out, as the alert went on since", soft_wrap=True)

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.deliver import alert_block, alert_line
-from streams.deliver.sinks import DELIVERED_STATES
 from streams.deliver.words import plural, span
 from streams.records import Alert, Severity
 from streams.replay.results import REPORT, RUN, RunResult, Summary
@@ -55,7 +54,7 @@ class BadRows:
 
 def print_alert(console: Console, alert: Alert) -> None:
     """Print one transition: on a terminal a block where people are called, and one line otherwise."""
-    if console.is_terminal and alert.state in DELIVERED_STATES:
+    if console.is_terminal and alert.is_news:
         console.print(alert_block(alert))
     else:
         console.print(f"{alert.at:%Y-%m-%d %H:%M} {alert_line(alert)}", markup=False, soft_wrap=True)

@@ -108,7 +108,7 @@ def judge_own(outcome: Outcome, settings: Settings, own: OwnMessages, screen: Sc
         screen.say(f"The worker refused {refused.total():,}: {refused_words(refused)}.", style="yellow")
     for remark in remarks(companies, sent=len(own.messages), rules=rules):
         screen.say(remark, style="yellow")
-    fired = sum(alert.state == "firing" for alert in outcome.alerts)
+    fired = sum(alert.state == "firing" and alert.is_news for alert in outcome.alerts)
     if companies:
         screen.say(f"{plural(fired, 'alert')} fired." if fired else "No alert fired.", style="bold")
     if not replay.ok:

@@ -17,9 +17,8 @@ from rich.text import Text
 
 from deploy.demo.verdict import Check, CompanySummary
 from streams.deliver import alert_block, alert_line
-from streams.deliver.sinks import DELIVERED_STATES
 from streams.deliver.words import moment, percent, plural
-from streams.records import Alert
+from streams.records import Alert, AlertState
 
 PLAIN_WIDTH = 110
 _PLAIN_EVERY_S = 3.0
@@ -113,7 +112,7 @@ class Screen:
 
     def alert(self, alert: Alert) -> None:
         """Print an alert record: a block where somebody would be called, a line where nobody is."""
-        if alert.state in DELIVERED_STATES:
+        if alert.is_news:
             self.console.print(alert_block(alert))
         else:
             self.console.print(Text(alert_line(alert), style="dim"))
@@ -177,7 +176,14 @@ def refused_words(refused: Mapping[str, int]) -> str:
 
 def alert_words(states: Mapping[str, int]) -> str:
     """Return alerts by state in words. Pure."""
-    words = {"firing": "firing", "resolved": "over", "pending": "worth a look", "inactive": "came to nothing"}
+    words: dict[AlertState, str] = {
+        "firing": "firing",
+        "recovering": "calming down",
+        "resolved": "over",
+        "pending": "worth a look",
+        "suppressed": "kept back",
+        "inactive": "came to nothing",
+    }
     parts = [f"{states[state]:,} {word}" for state, word in words.items() if states.get(state)]
     return ", ".join(parts) or "none"
 

@@ -1,6 +1,6 @@
 """What the operators decide for all workers: `squall.control` from its beginning, and on as it grows.
 
-No consumer group: each worker reads all of it, as each is to do what it says. Only the latest record of a kind counts.
+No consumer group: each worker reads all of it, as each is to do what it says. Only the latest record of a key counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.errors import RecordError
-from streams.records import Control, decode_control
+from streams.records import Control, control_key, decode_control
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ class ControlReader:
             **options, enable_auto_commit=False, auto_offset_reset="earliest", group_id=None
         )
 
-    async def start(self) -> dict[type, Control]:
-        """Connect, read what stands on the topic, and return the latest record of each kind.
+    async def start(self) -> dict[bytes, Control]:
+        """Connect, read what stands on the topic, and return the latest record of each key.
 
         Raises:
             KafkaError: Kafka cannot be reached or does not answer in time.
@@ -47,12 +47,12 @@ class ControlReader:
         self._consumer.assign([self._partition])
         await self._consumer.seek_to_beginning(self._partition)
         end = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        latest: dict[type, Control] = {}
+        latest: dict[bytes, Control] = {}
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
                 while await self._consumer.position(self._partition) < end:
                     for record in await self._poll():
-                        latest[type(record)] = record
+                        latest[control_key(record)] = record
         except TimeoutError:
             msg = f"{self._partition.topic} could not be read to its end within {_READ_WITHIN_S:.0f} s"
             raise KafkaError(msg) from None
@@ -67,7 +67,7 @@ class ControlReader:
                 _log.warning("cannot read %s: %r", self._partition.topic, error)
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            for record in {type(one): one for one in records}.values():  # what came before it is no longer meant
+            for record in {control_key(one): one for one in records}.values():  # what came before it is no longer meant
                 await act(record)
 
     async def stop(self) -> None:

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from streams.monitor import RuleSet
-from streams.records import AlertState
+from streams.records import AlertState, KeptBackBy
 from streams.records.dead_letter import REASONS
 
 # When a counter was born is asked by nobody, and would double the number of series.
@@ -60,6 +60,7 @@ TRUNCATED = Counter("squall_truncated_total", "Mentions whose text the classifie
 MODEL = Gauge("squall_model_info", "1 for the model in use, 0 for those before it", ["name", "version"])
 MODEL_SWAPS = Counter("squall_model_swaps_total", "Models exchanged under way, by outcome: done, failed", ["outcome"])
 RULES = Gauge("squall_rules_info", "1 for the rules in force, 0 for those before them", ["name", "version"])
+SILENCES = Gauge("squall_silences_active", "Silences in force by the clock, as of the last one that came")
 RULES_RELOADS = Counter(
     "squall_rules_reloads_total", "Rules exchanged under way, by outcome: done, failed", ["outcome"]
 )
@@ -83,7 +84,11 @@ SEEDS = Counter(
     "Baselines that `squall warm` sent, by outcome: taken, fresher, alert_open, other_rule",
     ["outcome"],
 )
-SUPPRESSED = Counter("squall_alerts_suppressed_total", "Firings that a cooldown kept back")
+SUPPRESSED = Counter(
+    "squall_alerts_suppressed_total",
+    "Alerts that were kept back, by what kept them: cooldown, silence, inhibition",
+    ["by"],
+)
 ALERTS = Counter("squall_alerts_total", "Alert transitions written", ["rule", "state", "severity"])
 WATERMARK = Gauge("squall_watermark_seconds", "Event time up to which bins are closed, as Unix time", ["partition"])
 ALERT_DELAY = Histogram(
@@ -123,7 +128,11 @@ GPU_MEMORY = Family(
 )
 BINS_OPEN = Family("squall_bins_open", "Minutes of companies that hold mentions and have not closed", ("partition",))
 ENTITIES = Family("squall_entities", "Companies of which something is remembered", ("partition",))
-ALERTS_OPEN = Family("squall_alerts_open", "Alerts that are open now, by state: pending, firing", ("rule", "state"))
+ALERTS_OPEN = Family(
+    "squall_alerts_open",
+    "Alerts that are open now, by state: pending, firing, recovering, suppressed",
+    ("rule", "state"),
+)
 COMPANY = Family(
     "squall_company_info", "1 for a company of a watch list that is monitored here", ("entity", "name", "sector")
 )
@@ -183,6 +192,8 @@ def begin_monitoring(rules: RuleSet) -> None:
         ABSORBED.labels(outcome)
     for outcome in ("done", "failed"):
         RULES_RELOADS.labels(outcome)
+    for kept_by in get_args(KeptBackBy):
+        SUPPRESSED.labels(kept_by)
     for reason in sorted(REASONS):
         DEAD_LETTERS.labels(reason)
     for rule in rules.rules:

@@ -25,7 +25,7 @@ from streams.assembly import monitor_options
 from streams.config import Settings
 from streams.errors import RecordError
 from streams.monitor import PartitionMonitor, RuleSet
-from streams.records import Alert, DeadLetter, decode_mention, encode
+from streams.records import Alert, DeadLetter, Silence, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
@@ -58,6 +58,7 @@ class MonitorService:
         fatal: ends the process.
         names: display names of companies by symbol.
         companies: whom /metrics shows by name.
+        silences: what is known of silences.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class MonitorService:
         *,
         names: Mapping[str, str],
         companies: Companies | None = None,
+        silences: Sequence[Silence] = (),
     ) -> None:
         self._names = names
         self._companies = companies or Companies()
         self._settings = settings
         self._rules = rules
+        self._silences = tuple(silences)
         self._sender = sender
         self._fatal = fatal
         self._monitors: dict[int, PartitionMonitor] = {}
@@ -106,6 +109,17 @@ class MonitorService:
                 monitor.apply(rules)
 
         # In the thread that the monitors run in, so that no batch is read half by these rules and half by those.
+        await asyncio.get_running_loop().run_in_executor(self._thread, exchange)
+
+    async def silence(self, silences: Sequence[Silence]) -> None:
+        """Put silences in the place of those before, between two batches."""
+        self._silences = tuple(silences)  # of monitors that are made from now on
+        monitors = list(self._monitors.values())
+
+        def exchange() -> None:
+            for monitor in monitors:
+                monitor.silence(silences)
+
         await asyncio.get_running_loop().run_in_executor(self._thread, exchange)
 
     async def look_for_ever(self) -> None:
@@ -177,7 +191,9 @@ class MonitorService:
             partitions = self._settings.topics.mention_partitions
             series = PartitionSeries(self._companies.of_partition(partition, partitions))
             options = monitor_options(self._settings)
-            monitor = PartitionMonitor(partition, self._rules, options, names=self._names, on_bin=series.on_bin)
+            monitor = PartitionMonitor(
+                partition, self._rules, options, names=self._names, on_bin=series.on_bin, silences=self._silences
+            )
             monitor.restore(self._table.saved(partition))
             series.take_up(monitor.entities)
             self._monitors[partition], self._series[partition] = monitor, series
@@ -259,7 +275,8 @@ class MonitorService:
             for event in batch.events:
                 await batch.stream.ack(event)
         for alert in batch.alerts:
-            metrics.ALERTS.labels(alert.rule, alert.state, alert.severity).inc()
+            if alert.again is not True:
+                metrics.ALERTS.labels(alert.rule, alert.state, alert.severity).inc()
         for letter in batch.dead:
             metrics.DEAD_LETTERS.labels(letter.reason).inc()
 
@@ -269,7 +286,8 @@ def _count(number: int, monitor: PartitionMonitor) -> None:
     metrics.ABSORBED.labels("counted").inc(counters.absorbed)
     metrics.ABSORBED.labels("repeated").inc(counters.repeated)
     metrics.ABSORBED.labels("late").inc(counters.late)
-    metrics.SUPPRESSED.inc(counters.suppressed)
+    for kept_by, number_kept in counters.suppressed.items():
+        metrics.SUPPRESSED.labels(kept_by).inc(number_kept)
     for outcome, count in counters.seeds.items():
         metrics.SEEDS.labels(outcome).inc(count)
     _show_watermark(number, monitor)

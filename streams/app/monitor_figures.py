@@ -19,6 +19,7 @@ from streams.app.company_series import Companies, PartitionSeries
 from streams.monitor import PartitionMonitor, Rule, RuleSet
 from streams.monitor.detect import usual_share_of
 from streams.monitor.state import EntityState
+from streams.records import AlertState
 
 Samples = list[tuple[tuple[str, ...], float]]
 FAMILIES = (
@@ -62,6 +63,7 @@ class MonitorCollector(Collector):
 
 
 SHOWN = MonitorCollector(REGISTRY)
+_OPEN: tuple[AlertState, ...] = ("pending", "firing", "recovering", "suppressed")
 
 
 class Watched(NamedTuple):
@@ -111,7 +113,7 @@ def _companies(
         found[metrics.COMPANY_ALERT] += [
             ((symbol, rule_name, memory.life.severity), 1)
             for rule_name, memory in state.rules.items()
-            if memory.life.state == "firing"
+            if memory.life.standing in ("firing", "recovering")
         ]
 
 
@@ -129,12 +131,12 @@ def _usual(state: EntityState, rule: Rule | None) -> float | None:
 
 def _open_alerts(monitors: Iterable[PartitionMonitor], rules: RuleSet) -> Samples:
     """Count alerts by rule and state: 0 for rules in force without one, and rules that are gone while one is open."""
-    counts = Counter({(rule.alert, state): 0 for rule in rules.rules for state in ("pending", "firing")})
+    counts = Counter({(rule.alert, state): 0 for rule in rules.rules for state in _OPEN})
     for monitor in monitors:
         for entity in monitor.entities.values():
             for name, memory in entity.rules.items():
                 if memory.life.state != "inactive":
-                    counts[name, memory.life.state] += 1
+                    counts[name, memory.life.standing] += 1
     return list(counts.items())
 
 

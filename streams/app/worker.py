@@ -35,13 +35,14 @@ from streams.app.rules_in_force import RulesInForce
 from streams.app.scorer import ScorerService
 from streams.app.security import aiokafka_options
 from streams.app.sender import Sender
+from streams.app.silences_in_force import SilencesInForce
 from streams.app.tokens import read_tokens
 from streams.app.watching import make_watch, run_watch
 from streams.assembly import company_names, rules_in_force
 from streams.config import Settings
 from streams.deliver import AlertSink, sinks
 from streams.errors import BrokerError, ConfigError
-from streams.records import Control, ModelInUse, RulesInUse
+from streams.records import CONTROL_KEYS, Control, ModelInUse, RulesInUse, Silence
 from streams.rights import require_rights
 from streams.scoring import ScoringStage
 from streams.scoring.build import make_linker, make_stage, with_other_languages
@@ -79,6 +80,7 @@ class Worker:
         self._monitor: MonitorService | None = None
         self._model: ModelSwap | None = None
         self._model_watch = make_watch(settings)
+        self._silences = SilencesInForce()
         self._readers: list[tuple[str, OffsetReader, Callable[[], set[int] | None]]] = []
         self._watchdog = Watchdog(settings.worker.watchdog_s)
         self._answered_s = time.monotonic()
@@ -112,18 +114,20 @@ class Worker:
             rules = None
             if watches:
                 rules = RulesInForce(self._settings, configured)
-                rules.begin(cast("RulesInUse | None", meant.get(RulesInUse)))
+                rules.begin(cast("RulesInUse | None", meant.get(CONTROL_KEYS[RulesInUse])))
+                self._silences.begin(meant.values())
             stage: ScoringStage | None = None
             if self._role in ("all", "scorer"):
                 stack.callback(on_scrape.count_passes())
-                stage = await self._load_stage(cast("ModelInUse | None", meant.get(ModelInUse)))
+                stage = await self._load_stage(cast("ModelInUse | None", meant.get(CONTROL_KEYS[ModelInUse])))
             sender = await self._connect(stack)
             apps: list[faust.App] = []
             if rules is not None:
                 log.info("the monitor is %s", "compiled" if compiled.is_used() else "plain Python: see squall compile")
                 self._monitor = MonitorService(
-                    self._settings, rules.rules, sender, self._die, names=names, companies=companies
-                )
+                    self._settings, rules.rules, sender, self._die, names=names, companies=companies,
+                    silences=self._silences.silences,
+                )  # fmt: skip
                 stack.push_async_callback(self._monitor.stop)
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
                 apps.append(self._monitor.app)
@@ -175,6 +179,9 @@ class Worker:
         if isinstance(record, RulesInUse):
             if self._monitor is not None and rules is not None and rules.change(record):
                 await self._monitor.apply(rules.rules)
+        elif isinstance(record, Silence):
+            if self._monitor is not None and self._silences.change(record):
+                await self._monitor.silence(self._silences.silences)
         elif self._model is not None:
             await self._model.change(record)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streams.deliver.sinks import DELIVERED_STATES
 from streams.records import Alert
 
 END_KEPT_S = 900.0
@@ -47,9 +46,10 @@ class Book:
     def expect(self, partition: int, alert: Alert) -> bool:
         """Return whether this receiver is called for a transition that was just read, and remember it if so.
 
-        Nobody is called for `pending` and `inactive`.
+        Nobody is called for what is no news: `pending`, `recovering`, what is kept back, and what fires again after it
+        had begun to recover.
         """
-        if alert.state not in DELIVERED_STATES:
+        if not alert.is_news:
             return False
         key = (partition, alert.id)
         if key in self._pages:

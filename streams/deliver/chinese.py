@@ -8,16 +8,20 @@ from msgspec import UNSET
 
 from streams.deliver.measures import measured_chinese, surprise_chinese
 from streams.deliver.text import company
-from streams.records import Alert, AlertState, Severity
+from streams.deliver.words import clean
+from streams.records import Alert, AlertState, Severity, Suppressed
 
 _STATES: dict[AlertState, str] = {
     "pending": "值得关注",
     "firing": "警报",
+    "recovering": "正在缓和",
+    "suppressed": "已抑制",
     "resolved": "已恢复",
     "inactive": "未持续",
 }
 _SEVERITIES: dict[Severity, str] = {"info": "提示", "warning": "警告", "critical": "严重"}
 _MINUTES_PER_DAY = 1440
+_NAME_CHARS = 80
 
 
 def alert_line_chinese(alert: Alert) -> str:
@@ -27,14 +31,27 @@ def alert_line_chinese(alert: Alert) -> str:
         head += f"（{_SEVERITIES[alert.severity]}）"
     parts = [f"{head} {company(alert)}：{_what_happened(alert)}"]
     observed = alert.evidence.observed
-    if alert.state in ("firing", "pending"):
+    if alert.state in ("firing", "pending", "suppressed"):
         parts += [surprise_chinese(alert.evidence) or _surprise(alert.evidence.e_value)]
         parts += [f"{observed.sources:,} 个来源、{observed.authors:,} 位作者"]
         parts += [f"始于 {_moment(alert.evidence.onset)}"]
     else:
         begin, end = alert.fired_at or alert.starts_at, alert.ends_at or alert.at
         parts += [f"{_moment(begin)} 至 {_moment(end)}，历时 {_span(end - begin)}"]
+    if isinstance(alert.suppressed, Suppressed):
+        parts += [_kept_back(alert.suppressed, still=alert.state == "suppressed")]
     return "；".join(parts)
+
+
+def _kept_back(kept: Suppressed, *, still: bool) -> str:
+    what = clean(kept.what, most=_NAME_CHARS)
+    why = {
+        "cooldown": f"规则 {what} 处于冷却期",
+        "silence": f"静默 {what} 生效",
+        "inhibition": f"同一公司的警报 {what} 正在触发",
+    }[kept.by]
+    until = f"，直到 {_moment(kept.until)}" if still and kept.until is not None else ""
+    return f"未通知任何人：{why}{until}"
 
 
 def _what_happened(alert: Alert) -> str:
@@ -42,15 +59,19 @@ def _what_happened(alert: Alert) -> str:
     measure = alert.evidence.measure
     if measure is not UNSET:
         said = measured_chinese(alert.evidence, _span(timedelta(seconds=measure.window_s)))
-        if alert.state == "resolved":
-            return f"已回到平时水平；触发时{said}"
-        return f"上升没有持续；曾达到：{said}" if alert.state == "inactive" else f"最近 {said}"
+        if alert.state in ("recovering", "resolved"):
+            return f"{'已回到平时水平' if alert.state == 'resolved' else '正在缓和'}；触发时{said}"
+        over = "上升已结束" if isinstance(alert.suppressed, Suppressed) else "上升没有持续"
+        return f"{over}；曾达到：{said}" if alert.state == "inactive" else f"最近 {said}"
     share, usual = _percent(observed.share), _percent(alert.evidence.baseline.share)
     window = _span(observed.window_end - observed.window_start)
-    if alert.state == "resolved":
+    if alert.state in ("recovering", "resolved"):
+        back = "已回到平时水平" if alert.state == "resolved" else "正在缓和"
         if observed.stories == 1:
-            return f"负面消息已回到平时水平；触发时唯一一条报道的负面程度为 {share}"
-        return f"负面消息已回到平时水平；触发时 {observed.stories:,} 条报道中有 {share} 为负面，平时为 {usual}"
+            return f"负面消息{back}；触发时唯一一条报道的负面程度为 {share}"
+        return f"负面消息{back}；触发时 {observed.stories:,} 条报道中有 {share} 为负面，平时为 {usual}"
+    if alert.state == "inactive" and isinstance(alert.suppressed, Suppressed):
+        return f"负面消息的上升已结束；曾达到 {share}，平时为 {usual}"
     if alert.state == "inactive":
         return f"负面消息的上升没有持续；曾达到 {share}，平时为 {usual}"
     if observed.stories == 1:

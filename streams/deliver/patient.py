@@ -17,7 +17,6 @@ from streams.deliver.attempts import Channel, Refused, Repeater, TryAgain
 from streams.deliver.circuit import Circuit, CircuitOptions
 from streams.deliver.payload import idempotency_key
 from streams.deliver.retry import Patience, gives_up, pause_s
-from streams.deliver.sinks import DELIVERED_STATES
 from streams.errors import DeliveryError
 from streams.records import Alert
 
@@ -70,7 +69,7 @@ class PatientSink:
         return f"PatientSink({self.receiver} at {self.channel.address})"
 
     async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
-        """Send one transition until the receiver has it; pending and inactive ones are passed over.
+        """Send one transition until the receiver has it; what is no news is passed over.
 
         Args:
             alert: the transition.
@@ -79,7 +78,7 @@ class PatientSink:
         Raises:
             DeliveryError: the receiver refused it, or it has become too old.
         """
-        if alert.state not in DELIVERED_STATES:
+        if not alert.is_news:
             return
         key = idempotency_key(alert)
         written_s = self._monotonic_s() - age_s

@@ -11,7 +11,7 @@ from streams.deliver.text import alert_block, alert_line
 from streams.records import Alert, AlertState
 
 DELIVERED_STATES: frozenset[AlertState] = frozenset({"firing", "resolved"})
-"""Nobody is called for `pending` and `inactive`; they stay on the alerts topic."""
+"""Nobody is called for the others; they stay on the alerts topic. Of these, `Alert.is_news` says for which."""
 
 
 class AlertSink(Protocol):
@@ -71,7 +71,7 @@ class TerminalSink:
 
     async def deliver(self, alert: Alert, *, age_s: float = 0.0) -> None:
         """Print the alert."""
-        if alert.state in DELIVERED_STATES:
+        if alert.is_news:
             # A terminal or pipe that nobody reads blocks its writer: that must not be the event loop.
             await asyncio.to_thread(self._print, alert)
 

@@ -17,16 +17,26 @@ from rich.text import Text
 from models.labels import TOPIC_NAMES
 from streams.deliver.measures import measured
 from streams.deliver.words import clean, clock, moment, percent, plural, span, whole_percents
-from streams.records import Alert, AlertState, Evidence, EvidenceMessage
+from streams.records import Alert, AlertState, Evidence, EvidenceMessage, Suppressed
 
 STATE_WORDS: dict[AlertState, str] = {
     "pending": "WORTH A LOOK",
     "firing": "ALERT",
+    "recovering": "CALMING DOWN",
     "resolved": "OVER",
+    "suppressed": "KEPT BACK",
     "inactive": "CAME TO NOTHING",
 }
 _SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "critical": "red"}
-_QUIET_STYLES: dict[AlertState, str] = {"pending": "blue", "resolved": "green", "inactive": "bright_black"}
+_QUIET_STYLES: dict[AlertState, str] = {
+    "pending": "blue",
+    "recovering": "green",
+    "resolved": "green",
+    "suppressed": "bright_black",
+    "inactive": "bright_black",
+}
+_RISING: frozenset[AlertState] = frozenset({"pending", "firing", "suppressed"})
+"""What is told with all that speaks for it; of the others, how long they lasted."""
 
 _MOST_MESSAGES = 5
 _MOST_TOPICS = 3
@@ -56,15 +66,19 @@ def what_happened(alert: Alert) -> str:
     window = span(observed.window_end - observed.window_start)
     share = percent(observed.share)
     if said := measured(alert.evidence):
-        if alert.state == "resolved":
-            return f"it is back to what is usual; {_THEN}, {said}"
-        return f"it did not last; it came to {said}" if alert.state == "inactive" else said
+        if alert.state in ("recovering", "resolved"):
+            return f"it is {'back to what is usual' if alert.state == 'resolved' else 'calming down'}; {_THEN}, {said}"
+        over = "it is over" if kept_back(alert) else "it did not last"
+        return f"{over}; it came to {said}" if alert.state == "inactive" else said
     # The evidence of an end is that of the rise itself: what is over, not the calm that followed.
-    if alert.state == "resolved":
+    if alert.state in ("recovering", "resolved"):
+        back = "back to its usual level" if alert.state == "resolved" else "calming down"
         if observed.stories == 1:
-            return f"negative news is back to its usual level; {_THEN}, the only story was {share} negative"
+            return f"negative news is {back}; {_THEN}, the only story was {share} negative"
         rise = f"{_THEN}, {share} of {_stories(observed.stories)} were negative, against a usual {usual}"
-        return f"negative news is back to its usual level; {rise}"
+        return f"negative news is {back}; {rise}"
+    if alert.state == "inactive" and kept_back(alert):
+        return f"a rise in negative news is over; it came to {share}, against a usual {usual}"
     if alert.state == "inactive":
         return f"a rise in negative news did not last; it came to {share}, against a usual {usual}"
     if observed.stories == 1:
@@ -72,9 +86,27 @@ def what_happened(alert: Alert) -> str:
     return f"{share} of {_stories(observed.stories)} in the last {window} are negative, against a usual {usual}"
 
 
+def kept_back(alert: Alert) -> str:
+    """Return what keeps an alert back, or kept it back to its end; empty if nothing does."""
+    kept = alert.suppressed
+    if not isinstance(kept, Suppressed):
+        return ""
+    what = clean(kept.what, most=_NAME_CHARS)
+    fires = "fires" if alert.state == "suppressed" else "fired"
+    by = {
+        "cooldown": f"by the cooldown of {what}",
+        "silence": f"by silence {what}",
+        "inhibition": f"as {what} {fires} for the same company",
+    }[kept.by]
+    if alert.state != "suppressed":
+        return f"nobody was called: it was kept back {by}"
+    until = f" until {moment(kept.until)}" if kept.until is not None else ""
+    return f"nobody is called: it is kept back {by}{until}"
+
+
 def since(alert: Alert) -> str:
     """Return when it began and how long it took to be noticed, or from when to when it lasted."""
-    if alert.state in ("resolved", "inactive"):
+    if alert.state not in _RISING:
         begin, end = alert.fired_at or alert.starts_at, alert.ends_at or alert.at
         return f"{moment(begin)} to {clock(end, beside=begin)}, {span(end - begin)}"
     onset = alert.evidence.onset
@@ -87,13 +119,15 @@ def alert_line(alert: Alert) -> str:
     observed = alert.evidence.observed
     head = f"{STATE_WORDS[alert.state]} ({alert.severity})" if alert.state == "firing" else STATE_WORDS[alert.state]
     parts = [f"{head} {company(alert)}: {what_happened(alert)}"]
-    if alert.state in ("firing", "pending"):
+    if alert.state in _RISING:
         surprise = clean(alert.evidence.in_words, most=_TEXT_CHARS)
         parts += [surprise] if surprise else []
         parts += [f"{plural(observed.sources, 'source')}, {plural(observed.authors, 'author')}"]
         parts += [f"since {moment(alert.evidence.onset)}"]
     else:
         parts += [since(alert)]
+    if kept := kept_back(alert):
+        parts += [kept]
     return "; ".join(parts)
 
 
@@ -108,12 +142,14 @@ def alert_block(alert: Alert) -> RenderableType:
     def fact(name: str, value: str) -> None:
         facts.add_row(Text(name), Text(value))
 
-    fact("When" if alert.state in ("resolved", "inactive") else "Since", since(alert))
-    if alert.state in ("firing", "pending"):
+    fact("Since" if alert.state in _RISING else "When", since(alert))
+    if kept := kept_back(alert):
+        fact("Kept back", kept)
+    if alert.state in _RISING:
         if surprise := clean(alert.evidence.in_words):
             fact("How unusual", surprise)
         fact("Severity", alert.severity)
-    then = f", {_THEN}" if alert.state == "resolved" else ""
+    then = f", {_THEN}" if alert.state in ("recovering", "resolved") else ""
     fact(
         "Behind it",
         f"{_stories(observed.stories)} in {plural(observed.messages, 'message')} from "
@@ -121,13 +157,13 @@ def alert_block(alert: Alert) -> RenderableType:
     )
     if topics := topics_named(alert):
         fact("About", topics + then)
-    if alert.state in ("firing", "pending"):
+    if alert.state in _RISING:
         if check := margin(alert):
             fact("Margin", check)
         for warning in quality_warnings(alert.evidence):
             facts.add_row(Text("Take care", style="yellow"), Text(warning))
     parts: list[RenderableType] = [Text(f"{company(alert)}: {what_happened(alert)}.", style="bold"), Text(), facts]
-    if alert.state in ("firing", "pending") and alert.evidence.messages:
+    if alert.state in _RISING and alert.evidence.messages:
         parts += [Text(), _messages(alert)]
     # soft_wrap is not for parts of a group: fold keeps every character of the command, so it can be copied
     parts += [Text(), Text(f"To check it again: {clean(alert.replay)}", style="dim", overflow="fold")]

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from streams.monitor import composite
 from streams.monitor.annotations import annotations_of
 from streams.monitor.bins import BIN_MS, from_ms
@@ -21,7 +23,8 @@ from streams.monitor.detect import (
 )
 from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
-from streams.monitor.lifecycle import advance
+from streams.monitor.keeping import Keeper
+from streams.monitor.lifecycle import Move, Written, advance, write
 from streams.monitor.model_change import change_of, learn_scale, on_scale
 from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
@@ -29,7 +32,7 @@ from streams.monitor.run import build_evidence
 from streams.monitor.signals import is_count
 from streams.monitor.state import EntityState, RuleState, Run, Vote
 from streams.monitor.tally import Ballot, Tally
-from streams.records import Alert, AlertState, Evidence
+from streams.records import Alert, Evidence
 
 
 class ClosedBin(NamedTuple):
@@ -57,6 +60,8 @@ class Context:
     """Display names by entity, for people; an entity without one goes by its symbol."""
     on_bin: Callable[[ClosedBin], None] | None = None
     """Told of every bin that has closed."""
+    keeper: Keeper = field(default_factory=Keeper)
+    """Knows what keeps alerts back."""
 
     @cached_property
     def in_force(self) -> dict[str, str]:
@@ -79,7 +84,18 @@ class Context:
         return any(rule.where is not None for rule in self.rules)
 
 
-def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> tuple[list[Alert], int]:
+class _Step(NamedTuple):
+    """What became of the alert of a rule in a bin, before it is known whether something keeps it back."""
+
+    rule: Rule
+    memory: RuleState
+    moves: list[Move]
+    evidence: Evidence
+    models: list[str]
+    """Names and versions of those that scored what is behind it."""
+
+
+def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> list[Alert]:
     """Close one of the entity's open bins; they close oldest first, when the watermark has passed their end.
 
     Args:
@@ -89,7 +105,7 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         start_ms: start of the bin.
 
     Returns:
-        The transitions, and how many firings a cooldown kept back.
+        The transitions.
     """
     votes = state.open.pop(start_ms)
     if len(votes) > 1:
@@ -99,10 +115,11 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     horizon.closed(start_ms)
     tally = count_votes(start_ms, ballots, late=state.late)
     tally.change = change_of(state)
-    state.late = suppressed = 0
+    state.late = 0
     alerts: list[Alert] = []
     if not _is_settled(state, context):
         alerts += _settle(state, context, start_ms)
+    steps: list[_Step] = []
     narrowed = _narrowed(context, tally) if context.has_filters else None
     for rule in context.readers:
         memory = state.rules[rule.alert]
@@ -114,23 +131,22 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         usual = usual_share_of(rule, memory)
         reading = read_bin(rule, memory, own, usual)
         own.change = tally.change
-        while reading is not None:
-            before = memory.life.suppressed
-            alerts += _advance(rule, memory, state.entity, context, own, reading)
-            suppressed += memory.life.suppressed - before
-            reading = read_bin(rule, memory, own, usual) if reading.is_over else None
+        if reading is not None and reading.is_over:
+            alerts += _write_end(rule, memory, state, context, own, reading)
+            reading = read_bin(rule, memory, own, usual)
+        if reading is not None:
+            steps += _advance(rule, memory, state.entity, own, reading)
         learn(rule, memory, own, usual)
     for rule in context.composites:
         memory = state.rules[rule.alert]
         reading = composite.read_bin(rule, memory, state.rules, end_ms=tally.end_ms)
         if reading is not None:
-            before = memory.life.suppressed
-            alerts += _advance(rule, memory, state.entity, context, tally, reading)
-            suppressed += memory.life.suppressed - before
+            steps += _advance(rule, memory, state.entity, tally, reading)
+    alerts += _write_all(steps, state, context, at_ms=tally.end_ms)
     learn_scale(state, context.rules, votes, ballots, at_ms=tally.end_ms)
     if context.on_bin is not None:
         context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
-    return alerts, suppressed
+    return alerts
 
 
 def _narrowed(context: Context, tally: Tally) -> dict[str, Tally]:
@@ -181,13 +197,14 @@ def _settle(state: EntityState, context: Context, start_ms: int) -> list[Alert]:
 def _withdrawn(memory: RuleState, name: str, entity: str, context: Context, at_ms: int) -> list[Alert]:
     """End an alert whose rule was changed or taken away: nobody would ever say that it is over."""
     life = memory.life
-    told = life.state == "firing" or (life.state == "pending" and life.transition >= 0)
-    if not told or life.evidence is None:
+    if life.state == "inactive" or life.transition < 0 or life.evidence is None:
         return []
     annotations = {"summary": f"{entity}: the rule was changed or taken away, so this alert is closed"}
+    called = life.state == "firing" and not life.untold
     life.transition += 1
-    state: AlertState = "resolved" if life.state == "firing" else "inactive"
-    return [_record(memory, name, entity, context, life.evidence, annotations, state=state, at_ms=at_ms)]
+    written = Written("resolved" if called else "inactive", life.transition, kept=None if called else life.kept)
+    models = _models(memory)
+    return [_record(memory, name, entity, context, life.evidence, models, annotations, written, at_ms=at_ms)]
 
 
 def _event_order(vote: Vote) -> tuple[int, str]:
@@ -201,46 +218,52 @@ def _ballot(horizon: Horizon, vote: Vote) -> Ballot:
     return Ballot(vote, found.story, found.copy, counts)
 
 
-def _advance(
-    rule: Rule, memory: RuleState, entity: str, context: Context, tally: Tally, reading: Reading
-) -> list[Alert]:
-    suppressed = memory.life.suppressed
-    written = advance(
+def _advance(rule: Rule, memory: RuleState, entity: str, tally: Tally, reading: Reading) -> list[_Step]:
+    """Move an alert on, and let its detector begin anew where it has to; nothing is to be written where none is
+    returned.
+    """
+    life = memory.life
+    moves = advance(
         rule,
-        memory.life,
+        life,
         reading.condition,
         labels={"alertname": rule.alert, "entity": entity, **rule.labels},
         bin_start_ms=tally.start_ms,
         bin_end_ms=tally.end_ms,
     )
-    alerts = [_alert(rule, memory, entity, context, tally, reading, state=state) for state in written]
-    if "firing" in written or "resolved" in written or memory.life.suppressed > suppressed:
+    if not moves and (life.kept is None or life.state != "firing"):
+        return []
+    step = _Step(rule, memory, moves, _evidence(rule, memory, tally, reading, moves), _models(memory))
+    if "fires" in moves or "rises" in moves or "ends" in moves or "cools" in moves:
         spend_evidence(rule, memory)
-    if "resolved" in written or "inactive" in written:
+    if "ends" in moves or "fades" in moves:
         after_end(memory)
-    return alerts
+    return [step]
 
 
-def _alert(
-    rule: Rule,
-    memory: RuleState,
-    entity: str,
-    context: Context,
-    tally: Tally,
-    reading: Reading,
-    *,
-    state: AlertState,
-) -> Alert:
+def _write_end(
+    rule: Rule, memory: RuleState, state: EntityState, context: Context, tally: Tally, reading: Reading
+) -> list[Alert]:
+    """Write the end of an alert at once: what the bin holds is to be read after it."""
+    return _write_all(_advance(rule, memory, state.entity, tally, reading), state, context, at_ms=tally.end_ms)
+
+
+def _write_all(steps: list[_Step], state: EntityState, context: Context, *, at_ms: int) -> list[Alert]:
+    """Return the records of steps, once all have moved: what keeps one alert back may be another."""
+    return [alert for step in steps for alert in _write(step, state, context, at_ms=at_ms)]
+
+
+def _evidence(rule: Rule, memory: RuleState, tally: Tally, reading: Reading, moves: list[Move]) -> Evidence:
+    """Return the evidence of a bin; of an end, what raised the alert, and not the calm that ended it."""
     life, at_ms = memory.life, tally.end_ms
-    ended = state in ("resolved", "inactive")
-    log_e = reading.log_e
-    if log_e is not None:
-        life.peak_log_e = max(log_e, life.peak_log_e or -math.inf)
-    if reading.evidence is not None:
-        if not ended or life.evidence is None:
-            life.evidence = reading.evidence
-    elif not ended or life.evidence is None:
-        life.evidence = build_evidence(
+    ended = "ends" in moves or "fades" in moves
+    if life.evidence is not None and (moves == ["calms"] or (ended and "rises" not in moves and "fires" not in moves)):
+        return life.evidence
+    if reading.log_e is not None:
+        life.peak_log_e = max(reading.log_e, life.peak_log_e or -math.inf)
+    evidence = reading.evidence
+    if evidence is None:
+        evidence = build_evidence(
             rule,
             memory,
             memory.run or Run(onset_ms=at_ms - BIN_MS),
@@ -254,11 +277,30 @@ def _alert(
             signal=reading.signal,
             change=tally.change,
         )
-    evidence = life.evidence  # an end shows what raised the alert, not the calm that ended it
-    if ended:
+    if moves and moves != ["returns"]:
+        life.evidence = evidence
+    return evidence
+
+
+def _models(memory: RuleState) -> list[str]:
+    return sorted(memory.run.models) if memory.run is not None else []
+
+
+def _write(step: _Step, state: EntityState, context: Context, *, at_ms: int) -> list[Alert]:
+    """Return the records of a step, now that all alerts of the company have moved."""
+    rule, memory, moves, evidence, models = step
+    life, entity = memory.life, state.entity
+    may_call = life.state == "firing" or "rises" in moves
+    kept_by = context.keeper.reason(rule.alert, state.rules, at_ms=at_ms) if may_call else None
+    alerts: list[Alert] = []
+    for written in write(rule, life, moves, kept_by, at_ms=at_ms):
+        if written.state in ("firing", "suppressed") and not written.again:
+            life.evidence = evidence
+        annotations = annotations_of(rule, entity, context.names.get(entity), evidence)
+        alerts.append(_record(memory, rule.alert, entity, context, evidence, models, annotations, written, at_ms=at_ms))
+    if life.state == "inactive":
         life.evidence = None
-    annotations = annotations_of(rule, entity, context.names.get(entity), evidence)
-    return _record(memory, rule.alert, entity, context, evidence, annotations, state=state, at_ms=at_ms)
+    return alerts
 
 
 def _record(
@@ -267,16 +309,16 @@ def _record(
     entity: str,
     context: Context,
     evidence: Evidence,
+    models: list[str],
     annotations: dict[str, str],
+    written: Written,
     *,
-    state: AlertState,
     at_ms: int,
 ) -> Alert:
-    life = memory.life
-    models = sorted(memory.run.models) if memory.run is not None else []
+    life, state = memory.life, written.state
     return Alert(
         id=life.alert_id,
-        transition=life.transition,
+        transition=written.transition,
         state=state,
         severity=life.severity,
         rule=rule_name,
@@ -288,6 +330,8 @@ def _record(
         evidence=evidence,
         versions={"squall": context.squall_version, "model": ", ".join(models)},
         replay=f"squall replay kafka: --as-scored --entity {entity} --to {from_ms(at_ms):%Y-%m-%dT%H:%M:%SZ}",
-        fired_at=from_ms(life.fired_ms) if state in ("firing", "resolved") else None,
+        fired_at=from_ms(life.fired_ms) if state in ("firing", "recovering", "resolved") else None,
         ends_at=from_ms(at_ms) if state in ("resolved", "inactive") else None,
+        suppressed=UNSET if written.kept is None else written.kept,
+        again=True if written.again else UNSET,
     )

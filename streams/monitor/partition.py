@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import heapq
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import msgspec
@@ -25,11 +25,12 @@ from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import observe
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
+from streams.monitor.keeping import Keeper
 from streams.monitor.options import MonitorOptions
 from streams.monitor.rules import RuleSet
 from streams.monitor.seeds import Learned, SeedOutcome, decide, lessons, plant
 from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Vote, decode_state, encode_state
-from streams.records import Alert, LogEntry, Mention, Seed
+from streams.records import Alert, KeptBackBy, LogEntry, Mention, Seed, Silence, Suppressed
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class Counters:
     repeated: int = 0
     """Records that had been read before, and message ids that had been counted."""
     late: int = 0
-    suppressed: int = 0
+    suppressed: dict[KeptBackBy, int] = field(default_factory=dict)
+    """Alerts that were kept back, by what kept them."""
     seeds: dict[SeedOutcome, int] = field(default_factory=dict)
     """What became of the baselines of seeds."""
 
@@ -78,6 +80,7 @@ class PartitionMonitor:
         options: lateness, horizon and caps.
         names: display names by entity.
         on_bin: told of every bin that has closed.
+        silences: what is known of silences, also of those that are over.
     """
 
     def __init__(
@@ -88,10 +91,12 @@ class PartitionMonitor:
         *,
         names: Mapping[str, str] | None = None,
         on_bin: Callable[[ClosedBin], None] | None = None,
+        silences: Sequence[Silence] = (),
     ) -> None:
         self._partition = partition
         self._options = options or MonitorOptions()
         self._names, self._on_bin = names or {}, on_bin
+        self._keeper = Keeper(silences)
         self.apply(rules)
         self._clock = ClockState()
         self._clock_changed = False
@@ -108,8 +113,21 @@ class PartitionMonitor:
         changed is closed in words.
         """
         self._context = Context(
-            rules=rules.rules, squall_version=self._options.squall_version, names=self._names, on_bin=self._on_bin
+            rules=rules.rules,
+            squall_version=self._options.squall_version,
+            names=self._names,
+            on_bin=self._on_bin,
+            keeper=self._keeper,
         )
+
+    def silence(self, silences: Sequence[Silence]) -> None:
+        """Put silences in the place of those that were known, from the next bin of each company on.
+
+        Raises:
+            ValueError: one of them cannot be applied; those before stay.
+        """
+        self._keeper = Keeper(silences)
+        self._context = replace(self._context, keeper=self._keeper)
 
     @property
     def watermark_ms(self) -> int | None:
@@ -297,11 +315,18 @@ class PartitionMonitor:
         while self._due and self._due[0][0] <= watermark_ms:
             end_ms, name = heapq.heappop(self._due)
             state = self._entities[name]
-            written, suppressed = close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
-            alerts += written
-            self.counters.suppressed += suppressed
+            written = close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
+            if written:
+                alerts += written
+                self._count_kept_back(written)
             self._changed.add(name)
         return alerts
+
+    def _count_kept_back(self, alerts: Iterable[Alert]) -> None:
+        counted = self.counters.suppressed
+        for alert in alerts:
+            if alert.state == "suppressed" and isinstance(alert.suppressed, Suppressed):
+                counted[alert.suppressed.by] = counted.get(alert.suppressed.by, 0) + 1
 
     def _tidy(self, watermark_ms: int) -> None:
         """Let go of the day's memory of companies that have fallen silent: no bin of theirs closes, so nothing else

@@ -18,7 +18,7 @@ import msgspec
 from streams.monitor.method_states import Composed, Counting, Pace, Scoring
 from streams.monitor.model_states import Scale
 from streams.monitor.squeeze import expand, squeeze
-from streams.records import Evidence, Severity
+from streams.records import AlertState, Evidence, Severity, Suppressed
 
 SCHEMA = 2
 CLOCK_SCHEMA = 1
@@ -118,7 +118,9 @@ class Run(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     models: set[str] = msgspec.field(default_factory=set)
 
 
-LifeState = Literal["inactive", "pending", "firing"]
+LifeState = Literal["inactive", "pending", "firing", "suppressed"]
+"""`suppressed`: a cooldown keeps it back, and it may still fire. What a silence or an inhibition keeps back is `firing`
+here, with `Life.kept`: to the detectors it is an alert like any other."""
 
 
 class Life(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -144,6 +146,19 @@ class Life(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     last_severity: Severity = "info"
     suppressed: int = 0
     """Firings that a cooldown kept back."""
+    kept: Suppressed | None = None
+    """What keeps it back, as it was last written."""
+    untold: bool = False
+    """It fires, and nobody was called yet: its end is nobody's news either."""
+
+    @property
+    def standing(self) -> AlertState:
+        """How the alert stands, in the words of its records."""
+        if self.kept is not None:
+            return "suppressed"
+        if self.state == "firing" and self.calm_since_ms is not None:
+            return "recovering"
+        return self.state
 
 
 class RuleState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

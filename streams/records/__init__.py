@@ -11,15 +11,26 @@ from streams.records.alert import (
     Counterfactual,
     Evidence,
     EvidenceMessage,
+    KeptBackBy,
     Measure,
     ModelChange,
     Observed,
     Quality,
     Severity,
+    Suppressed,
     decode_alert,
 )
 from streams.records.codec import encode
-from streams.records.control import CONTROL_KEYS, Control, ModelInUse, RulesInUse, decode_control
+from streams.records.control import (
+    CONTROL_KEYS,
+    Control,
+    ModelInUse,
+    RulesInUse,
+    Silence,
+    SilenceMatcher,
+    control_key,
+    decode_control,
+)
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
     LogEntry,
@@ -47,6 +58,7 @@ __all__ = [
     "Evidence",
     "EvidenceMessage",
     "FeedMark",
+    "KeptBackBy",
     "LogEntry",
     "Measure",
     "Mention",
@@ -64,8 +76,12 @@ __all__ = [
     "SeededBaseline",
     "SeededUnrest",
     "Severity",
+    "Silence",
+    "SilenceMatcher",
+    "Suppressed",
     "Verdict",
     "VerdictKind",
+    "control_key",
     "decode_alert",
     "decode_control",
     "decode_feed_mark",

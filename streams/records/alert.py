@@ -10,10 +10,27 @@ from streams.records.codec import UtcTime, VersionedDecoder, require_utc
 
 SCHEMA = 1
 
-AlertState = Literal["pending", "firing", "resolved", "inactive"]
-"""`pending`: worth a look, nobody is called. `firing`. `resolved`: it fired and is over. `inactive`: it was pending
-and came to nothing."""
+AlertState = Literal["pending", "firing", "recovering", "resolved", "suppressed", "inactive"]
+"""`pending`: worth a look, nobody is called. `firing`. `recovering`: it fires and is calm, but not for long enough to
+be over. `resolved`: it fired and is over. `suppressed`: it would fire, and something keeps it back, so that nobody is
+called. `inactive`: it was pending and came to nothing, or was kept back to its end."""
 Severity = Literal["info", "warning", "critical"]
+
+
+KeptBackBy = Literal["cooldown", "silence", "inhibition"]
+
+
+class Suppressed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What keeps an alert back."""
+
+    by: KeptBackBy
+    what: str
+    """The silence by its id; of an inhibition the rule that fires, of a cooldown the rule itself."""
+    until: UtcTime | None = None
+    """When it ends by itself, event time; None if that is not known."""
+
+    def __post_init__(self) -> None:
+        require_utc(self.until)
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,9 +213,19 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     fired_at: UtcTime | None = None
     ends_at: UtcTime | None = None
     schema: int = SCHEMA
+    suppressed: Suppressed | msgspec.UnsetType = msgspec.UNSET
+    """Of `suppressed`: what keeps it back; of `inactive`: what kept it back to its end. Not written otherwise."""
+    again: bool | msgspec.UnsetType = msgspec.UNSET
+    """True of a `firing` that was `recovering`: it is no news, as whoever was called was never told that it is over.
+    Not written otherwise."""
 
     def __post_init__(self) -> None:
         require_utc(self.at, self.starts_at, self.fired_at, self.ends_at)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether somebody is called for it; the others stay on the alerts topic."""
+        return self.state == "resolved" or (self.state == "firing" and self.again is not True)
 
 
 decode_alert: VersionedDecoder[Alert] = VersionedDecoder(Alert, name="alert", newest=SCHEMA)

@@ -206,7 +206,7 @@ class _Run:
         tally.mentions += mentions
         tally.late += counted.late
         tally.duplicates += counted.repeated
-        tally.suppressed += counted.suppressed
+        tally.suppressed += sum(counted.suppressed.values())
         if first != _NEVER:
             tally.first_ms, tally.last_ms = to_ms(first), to_ms(last)
 

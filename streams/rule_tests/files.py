@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from streams.errors import RuleError
 from streams.monitor import RuleSet, default_rules, load_rules
-from streams.records import Severity
+from streams.records import AlertState, Severity
 from streams.yaml_files import Part, YamlFile
 
 _SPAN = re.compile(r"^(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$")
@@ -55,7 +55,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An alert that must be raised: one record of its life."""
 
     alert: str
-    state: Literal["pending", "firing", "resolved", "inactive"] = "firing"
+    state: AlertState = "firing"
     entity: str | None = None
     """Without it the test's."""
     from_: str = msgspec.field(default="0s", name="from")

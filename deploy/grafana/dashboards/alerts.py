@@ -45,8 +45,8 @@ def _now() -> list[Panel]:
     return [
         figure(
             "Firing",
-            "Alerts on companies that are firing, watched or not.",
-            Query(or_zero(f'sum(squall_alerts_open{{{_JOB}, state="firing"}})')),
+            "Alerts on companies that are firing or calming down, watched or not: what receivers show.",
+            Query(or_zero(f'sum(squall_alerts_open{{{_JOB}, state=~"firing|recovering"}})')),
             steps=((None, GREEN), (1, YELLOW)),
         ),
         figure(
@@ -104,10 +104,13 @@ def _rules() -> list[Panel]:
             stacked=True,
         ),
         lines(
-            "Kept back by a cooldown, in an hour",
-            "Firings that would have repeated what was said. Many of them: a company that goes up and down around the "
-            "limit.",
-            Query(or_zero(f"sum(increase(squall_alerts_suppressed_total{{{_JOB}}}[1h]))"), "kept back"),
+            "Kept back, in an hour",
+            "Alerts that called nobody: within a cooldown, silenced, or told by another alert of the company. Each is "
+            "on squall.alerts with its evidence.",
+            Query(
+                or_word(f"sum by (by) (increase(squall_alerts_suppressed_total{{{_JOB}}}[1h]))", "by", "none"),
+                "{{by}}",
+            ),
             width=8,
         ),
         rows(

@@ -19,7 +19,9 @@ from streams.replay.report.lives import Life
 _STATES: dict[AlertState, str] = {
     "pending": "worth a look",
     "firing": "fired",
+    "recovering": "calming down",
     "resolved": "over",
+    "suppressed": "kept back",
     "inactive": "came to nothing",
 }
 _NAME_CHARS = 120

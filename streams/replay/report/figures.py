@@ -153,7 +153,9 @@ def quality_notes(
         of_all = f", {percent(figures.duplicates / figures.mentions_read)} of all" if figures.mentions_read else ""
         notes.append(f"{plural(figures.duplicates, 'mention')} had been read before, by the id{of_all}.")
     if figures.suppressed:
-        notes.append(f"{plural(figures.suppressed, 'further firing')} fell into a cooldown and called nobody.")
+        notes.append(
+            f"{plural(figures.suppressed, 'further alert')} fell into a cooldown or were inhibited, and called nobody."
+        )
     if bad := sum(figures.bad.values()):
         notes.append(f"{plural(bad, 'row')} could not be used and {'was' if bad == 1 else 'were'} left out.")
     if not mentions:

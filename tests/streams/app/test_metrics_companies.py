@@ -237,12 +237,12 @@ def test_open_alerts_are_counted_by_rule_and_state_and_shown_by_company_while_th
         assert dict(found["squall_alerts_open"]) == {
             (rule.alert, state): sum(alert.rule == rule.alert and alert.state == state for alert in latest.values())
             for rule in eager_rules().rules
-            for state in ("pending", "firing")
+            for state in ("pending", "firing", "recovering", "suppressed")
         }
         assert sorted(found["squall_company_alert"]) == sorted(
             ((entity, alert.rule, alert.severity), 1)
             for (entity, _), alert in latest.items()
-            if alert.state == "firing" and entity == "AURL"
+            if alert.state in ("firing", "recovering") and entity == "AURL"
         )
     assert states["firing"] and states["resolved"], "else nothing was tested"
 

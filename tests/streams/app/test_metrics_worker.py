@@ -234,12 +234,23 @@ def test_every_figure_of_the_table_is_there_and_right(
         ),
         "squall_bins_open": lambda: sum(every("squall_bins_open")) in (0, 1),
         "squall_entities": lambda: sum(every("squall_entities")) == 2,
-        "squall_alerts_open": lambda: by("squall_alerts_open", "state") == {"firing": 2, "pending": 0},
+        "squall_alerts_open": lambda: (
+            by("squall_alerts_open", "state")
+            == {
+                "firing": 2,
+                "pending": 0,
+                "recovering": 0,
+                "suppressed": 0,
+            }
+        ),
         "squall_alerts_total": lambda: (
             one("squall_alerts_total", rule="AnyVotes", state="firing", severity="warning") == 2
             and one("squall_alerts_total", rule="AnyVotes", state="resolved", severity="warning") == 0
         ),
-        "squall_alerts_suppressed_total": lambda: one("squall_alerts_suppressed_total") == 0,
+        "squall_alerts_suppressed_total": lambda: (
+            by("squall_alerts_suppressed_total", "by") == {"cooldown": 0, "silence": 0, "inhibition": 0}
+        ),
+        "squall_silences_active": lambda: one("squall_silences_active") == 0,
         "squall_published_to_alerted_seconds": lambda: one("squall_published_to_alerted_seconds_count") in (1, 2),
         "squall_rules_info": lambda: one("squall_rules_info", version=rules.version) == 1,
         "squall_rules_reloads_total": lambda: by("squall_rules_reloads_total", "outcome") == {"done": 0, "failed": 0},

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from streams.monitor.lifecycle import Condition, advance, alert_id, outranks, severity_of
+from streams.monitor.bins import from_ms
+from streams.monitor.lifecycle import Condition, Written, advance, alert_id, outranks, severity_of, write
 from streams.monitor.rule_files import parse_rules
 from streams.monitor.rules import Rule
 from streams.monitor.state import Life
-from streams.records import AlertState, Severity
+from streams.records import AlertState, Severity, Suppressed
 
 MINUTE = 60_000
 LABELS = {"alertname": "Surge", "entity": "AURL"}
@@ -42,18 +43,21 @@ class Company:
         self.life = Life()
         self.minute = 0
         self.numbers: list[tuple[str, int]] = []
+        self.last: list[Written] = []
+        self.kept_by: Suppressed | None = None
 
     def see(self, *conditions: str | Condition, skip: int = 0) -> list[AlertState]:
         """What the last of the minutes wrote."""
-        written: list[AlertState] = []
         for condition in conditions:
             self.minute += skip
             start = self.minute * MINUTE
+            end = start + MINUTE
             self.minute += 1
             seen = saw(condition) if isinstance(condition, str) else condition
-            written = advance(self.rule, self.life, seen, labels=LABELS, bin_start_ms=start, bin_end_ms=start + MINUTE)
-            self.numbers += [(self.life.alert_id, self.life.transition)] * bool(written)
-        return written
+            moves = advance(self.rule, self.life, seen, labels=LABELS, bin_start_ms=start, bin_end_ms=end)
+            self.last = write(self.rule, self.life, moves, self.kept_by, at_ms=end)
+            self.numbers += [(self.life.alert_id, written.transition) for written in self.last]
+        return [written.state for written in self.last]
 
 
 def test_what_is_quiet_stays_inactive() -> None:
@@ -103,7 +107,8 @@ def test_for_counts_event_time_and_not_bins() -> None:
 def test_it_resolves_when_it_has_been_calm_for_long_enough() -> None:
     company = Company(keep_firing_for="2m")
     company.see("fires")
-    assert company.see("calm", "calm") == []
+    assert company.see("calm") == ["recovering"]
+    assert company.see("calm") == []
     assert company.see("calm") == ["resolved"]
     assert company.life.state == "inactive"
 
@@ -111,9 +116,12 @@ def test_it_resolves_when_it_has_been_calm_for_long_enough() -> None:
 def test_calm_that_is_broken_begins_anew() -> None:
     company = Company(keep_firing_for="2m")
     company.see("fires", "calm", "calm")
-    assert company.see("holds") == []
-    assert company.see("calm", "calm") == []
+    assert company.see("holds") == ["firing"]
+    assert company.last[0].again
+    assert company.see("calm") == ["recovering"]
+    assert company.see("calm") == []
     assert company.see("calm") == ["resolved"]
+    assert [number for _, number in company.numbers] == [0, 1, 2, 3, 4]
 
 
 def test_without_a_time_to_keep_firing_the_first_calm_bin_resolves() -> None:
@@ -148,40 +156,64 @@ def test_severity_may_rise_in_the_bin_that_resolves() -> None:
 def test_within_the_cooldown_nothing_fires_and_it_is_counted() -> None:
     company = Company(cooldown={"for": "1h"})
     company.see("fires", "calm")
-    assert company.see("fires") == []
-    assert company.life.suppressed == 1
-    assert company.life.state == "inactive"
+    assert company.see("fires") == ["suppressed"]
+    kept = company.last[0].kept
+    assert kept == Suppressed(by="cooldown", what="Surge", until=from_ms(61 * MINUTE))
+    assert company.see("fires") == []  # once is enough
+    assert company.life.suppressed == 2
+    assert company.see("calm") == ["inactive"]
+    assert company.last[0].kept == kept
+    assert company.life.standing == "inactive"
 
 
-def test_what_was_pending_within_the_cooldown_is_ended_in_words() -> None:
+def test_what_was_pending_within_the_cooldown_is_kept_back_under_the_same_id() -> None:
     company = Company(cooldown={"for": "1h"})
     company.see("fires", "calm")
     assert company.see("worth a look") == ["pending"]
-    assert company.see("fires") == ["inactive"]
+    assert company.see("fires") == ["suppressed"]
     assert company.life.suppressed == 1
+    assert len({name for name, _ in company.numbers[-2:]}) == 1
+
+
+def test_what_a_cooldown_kept_back_and_is_calm_for_long_enough_is_over() -> None:
+    company = Company(cooldown={"for": "1h"}, keep_firing_for="2m")
+    company.see("fires", "calm", "calm", "calm", "fires")
+    quieter = Condition(opens=False, holds=True, fires=False, calm=True, severity="warning")
+    assert company.see(quieter, quieter, "holds", quieter, quieter) == []
+    assert company.see(quieter) == ["inactive"]
+
+
+def test_what_a_cooldown_kept_back_fires_when_it_is_over_and_the_evidence_is_there_anew() -> None:
+    company = Company(cooldown={"for": "1h"})
+    company.see("fires", "calm")
+    assert company.see("fires") == ["suppressed"]
+    assert company.see("holds", skip=70) == []
+    assert company.see("fires") == ["firing"]
+    assert company.last[0].kept is None
+    assert company.life.standing == "firing"
 
 
 def test_the_cooldown_counts_from_the_firing() -> None:
     company = Company(cooldown={"for": "1h"})
     company.see("fires", "calm")  # fired at the end of minute 1
-    assert company.see("fires", skip=58) == []  # ends at minute 61: still within
+    assert company.see("fires", skip=58) == ["suppressed"]  # ends at minute 61: still within
     assert company.see("fires") == ["firing"]
 
 
 def test_only_a_higher_severity_breaks_the_cooldown() -> None:
     company = Company(cooldown={"for": "1h"})
     company.see("fires", "calm")
-    assert company.see(saw("fires", "warning")) == []
+    assert company.see(saw("fires", "warning")) == ["suppressed"]
     assert company.see(saw("fires", "critical")) == ["firing"]
     company.see("calm")
-    assert company.see(saw("fires", "critical")) == []
+    assert company.see(saw("fires", "critical")) == ["suppressed"]
     assert company.life.suppressed == 2
 
 
 def test_a_cooldown_can_be_for_good() -> None:
     company = Company(cooldown={"for": "1h", "unless": "never"})
     company.see("fires", "calm")
-    assert company.see(saw("fires", "critical")) == []
+    assert company.see(saw("fires", "critical")) == ["suppressed"]
 
 
 def test_an_alert_that_opens_again_is_another_one() -> None:

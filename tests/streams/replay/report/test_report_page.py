@@ -195,7 +195,7 @@ def test_what_limits_a_run_is_said() -> None:
         "1 alert of 1 would not have fired yet without the strongest story",
         "4 mentions came later than the allowed lateness",
         "20 mentions had been read before",
-        "3 further firings fell into a cooldown",
+        "3 further alerts fell into a cooldown or were inhibited",
         "3 rows could not be used",
         "3 bad rows bad_time 1, not_json 2",
         "Hour 23 is over-weighted.",
