@@ -284,3 +284,14 @@ def test_the_index_holds_the_keys_of_its_stories_and_no_others(steps: list[tuple
         assert {key: set(held) for key, held in found.items()} == expected
         assert all(len(held) == len(set(held)) for held in found.values())
         assert index.hours() == sorted(index._hours)
+
+
+def test_the_figures_of_a_feed_fill_no_memory_and_its_words_one_with_a_bound() -> None:
+    fingerprint("Zorvane Mills sells 1 stake")
+    known = len(fingerprints._tokens)
+    for number in range(2_000):
+        fingerprint(f"Zorvane Mills sells {number * 1_000_003} stake")
+    assert len(fingerprints._tokens) == known
+    for number in range(fingerprints._MAX_WORDS + 10):
+        fingerprints._tokens["q" + "".join(chr(97 + int(digit)) for digit in str(number))]
+    assert len(fingerprints._tokens) <= fingerprints._MAX_WORDS
