@@ -57,7 +57,9 @@ def judged(rule: Rule, state: RuleState) -> ReturnPeriod | None:
     counting = state.counting
     if counting is None or not counting.open_ms:
         return None
-    return glance(counting.period, rule.period_options, count=counting.count, at_ms=counting.open_ms)
+    return glance(
+        counting.period, rule.period_options, count=counting.count, at_ms=counting.open_ms, season=rule.season
+    )
 
 
 def words(rule: Rule, found: ReturnPeriod) -> str:
@@ -76,8 +78,8 @@ def _move_on(rule: Rule, state: RuleState, counting: Counting, at_ms: int) -> No
         return
     if counting.open_ms:
         learn = may_learn(state, counting.open_ms)
-        step(counting.period, options, count=counting.count, at_ms=counting.open_ms, learn=learn)
-        pass_quietly(counting.period, options, until_ms=open_ms)
+        step(counting.period, options, count=counting.count, at_ms=counting.open_ms, learn=learn, season=rule.season)
+        pass_quietly(counting.period, options, until_ms=open_ms, season=rule.season)
     counting.open_ms, counting.count = open_ms, 0.0
 
 

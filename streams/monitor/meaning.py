@@ -15,6 +15,7 @@ _ALWAYS: Final[dict[str, frozenset[str]]] = {
         "alert type fire signal method margin pending window baseline effect_min resolve for keep_firing_for "
         "min_support cooldown severity labels annotations".split()
     ),
+    "BaselineOptions": frozenset({"half_life_days", "prior_share", "prior_votes", "warm_votes"}),
     "Fire": frozenset({"arl", "gte"}),
     "Resolve": frozenset({"margin", "lt"}),
 }

@@ -18,6 +18,9 @@ class BaselineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """The prior weighs as much as this many votes."""
     warm_votes: float = 100.0
     """With fewer discounted votes of its own the baseline is not `warm`, and an alert says so."""
+    season: str | None = None
+    """return_period: a market by its code (MIC, such as XNYS), whose sessions are the seasons of the count; see
+    `streams.monitor.sessions`. Without one, hours of the day (UTC) on weekdays and weekends are."""
 
 
 class MarginOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

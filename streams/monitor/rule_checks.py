@@ -8,9 +8,11 @@ from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
+from streams.errors import RuleError
 from streams.monitor.bounds import SIDES, Bound
 from streams.monitor.composite import cycle_of
 from streams.monitor.rules import Rule, duration_ms
+from streams.monitor.sessions import sessions
 from streams.monitor.signals import is_count
 from streams.monitor.where import names_of
 from streams.yaml_files import Part, Steps
@@ -122,6 +124,7 @@ def check_type(rule: Rule, raw: Mapping[str, Any], fail: Fail) -> None:
         if step.effect and not is_share and kind != "composite":
             fail("effect is of the negative share, which this rule does not go by", ("severity", name, "effect"))
     _check_where(rule, fail)
+    _check_season(rule, kind, called, fail)
     _check_windows(rule, kind, fail)
     _check_resolve(rule, kind, called, raw, fail)
 
@@ -195,6 +198,18 @@ def _check_where(rule: Rule, fail: Fail) -> None:
     for key, choice in named.items():
         if not names_of(choice) or not all(names_of(choice)):
             fail(f"where.{key}: an empty list or name", ("where", key))
+
+
+def _check_season(rule: Rule, kind: Kind, called: str, fail: Fail) -> None:
+    if rule.baseline.season is None:
+        return
+    at = ("baseline", "season")
+    if kind != "return_period":
+        fail(f"baseline.season: {called} has none: only counts with method return_period have seasons", at)
+    try:
+        sessions(rule.baseline.season)
+    except RuleError as error:
+        fail(f"baseline.season: {error}", at)
 
 
 def _check_windows(rule: Rule, kind: Kind, fail: Fail) -> None:

@@ -21,7 +21,9 @@ from streams.monitor.bounds import Bound, bound_of
 from streams.monitor.meaning import meaning_of
 from streams.monitor.options import BaselineOptions, MarginOptions
 from streams.monitor.return_period import ReturnPeriodOptions
+from streams.monitor.sessions import sessions
 from streams.monitor.signals import Signal, is_count
+from streams.monitor.volume import SeasonKey, hour_and_weekend
 from streams.monitor.where import Where
 from streams.monitor.zscore import ZscoreOptions
 from streams.records import Severity
@@ -263,6 +265,11 @@ class Rule(_Part, frozen=True, kw_only=True, dict=True):
         return ReturnPeriodOptions(
             step_ms=step_ms, windows_steps=tuple(duration_ms(window) // step_ms for window in self.windows)
         )
+
+    @cached_property
+    def season(self) -> SeasonKey:
+        """return_period: what kind of hour it is; raises RuleError for a market that is not known."""
+        return hour_and_weekend if self.baseline.season is None else sessions(self.baseline.season)
 
     @cached_property
     def zscore_options(self) -> ZscoreOptions:
