@@ -92,6 +92,8 @@ def explain(
         checks += _support(rule, run, stories)
         effect = run.negative / run.votes - usual if run.votes else 0.0
     if rule.is_e_detector or (rule.type == "threshold" and rule.signal == "negative_share"):
+        if not (rule.is_e_detector or rule.fire_bound.is_upward):
+            effect = -effect  # of a share that is to be low, how far it has fallen
         checks.append(Check("effect", effect, rule.effect_min, effect >= rule.effect_min))
     if life.state != "firing":
         left_min = max(0, life.cooldown_until_ms - end_ms) / BIN_MS

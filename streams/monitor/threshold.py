@@ -52,7 +52,7 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
     if run is None or (state.life.state == "inactive" and not reached):
         return None
     is_share = rule.signal == "negative_share"
-    effect = value - usual if is_share else 0.0
+    effect = (value - usual if bound.is_upward else usual - value) if is_share else 0.0
     reached = reached and supported(rule, run, votes) and (not is_share or effect >= rule.effect_min)
     return Reading(
         condition=Condition(
