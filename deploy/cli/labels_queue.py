@@ -28,10 +28,11 @@ def queue(
 ) -> None:
     """Choose what to label next: texts that the model is unsure of, unlike each other, one per story.
 
-    What was labelled before is left out. The same mentions give the same texts.
+    What was labelled before is left out. The same mentions give the same texts. Of a long history they are chosen among
+    the 50,000 messages that the model is least sure of.
     """
     from retrain.labels.choose import choose
-    from retrain.labels.live import LIVE, candidates
+    from retrain.labels.live import LIVE, MOST_CANDIDATES, candidates
     from retrain.labels.store import LabelStore
 
     if output.suffix not in (".json", ".csv"):
@@ -40,10 +41,12 @@ def queue(
         raise InputError(f"{output} exists already; remove it, or choose another name")
     current, console = settings(), err()
     known = {one.message_id for one in LabelStore(store or current.retrain.labels).read() if one.answer is not None}
+    most = max(MOST_CANDIDATES, 50 * n)
     with console.status("reading mentions") as status:
         found = candidates(
             current,
             sources or LIVE,
+            most=most,
             known=known,
             langs=lang or (),
             on_progress=lambda read: status.update(f"reading mentions: {read:,} records"),
@@ -53,7 +56,8 @@ def queue(
     if not chosen:
         raise InputError("no message is left to be labelled: all are labelled, or there are no mentions")
     _write(output, chosen)
-    console.print(f"{output}: {len(chosen):,} of {len(found):,} unlabelled messages", markup=False)
+    least = ", those that the model is least sure of" if len(found) == most else ""
+    console.print(f"{output}: {len(chosen):,} of {len(found):,} unlabelled messages{least}", markup=False)
 
 
 def page() -> None:

@@ -40,6 +40,9 @@ def reference(
     ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the text, in files of texts.")] = None,
     text_lines: Annotated[bool, typer.Option("--text-lines", help="Each line is a text, whatever the ending.")] = False,
+    most: Annotated[
+        int, typer.Option(min=1_000, help="Of more texts a sample of so many, the same each time.")
+    ] = 50_000,
 ) -> None:
     """Tell a model what its texts usually are: writes reference.json into its folder, and squall_drift_psi is measured
     against that.
@@ -61,10 +64,15 @@ def reference(
     with console.status("reading") as status:
 
         def show(made: Made) -> None:
-            status.update(f"{made.texts:,} texts read, {made.taken:,} taken")
+            status.update(f"{made.read:,} texts read, {made.taken:,} taken")
 
         maker = ReferenceMaker(
-            current, manifest.model, partial(load_scorer, current, folder), at=datetime.now(UTC), on_progress=show
+            current,
+            manifest.model,
+            partial(load_scorer, current, folder),
+            at=datetime.now(UTC),
+            on_progress=show,
+            most=most,
         )
         if texts[0].startswith(_KAFKA):
             maker.add_mentions(_from_source(texts, current, console))
@@ -82,7 +90,7 @@ def reference(
         path = write_reference(folder, found)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from error
-    _conclude(path, found, maker.made)
+    _conclude(path, found, maker.made, most)
 
 
 def _files(texts: list[str]) -> list[Path]:
@@ -144,10 +152,11 @@ def _from_source(texts: list[str], current: Settings, console: Console) -> Itera
     bad.conclude()
 
 
-def _conclude(path: Path, found: Reference, made: Made) -> None:
+def _conclude(path: Path, found: Reference, made: Made, most: int) -> None:
     again = f", {made.scored:,} of them scored for it" if made.scored else ""
+    sample = f", a sample of {made.read:,}" if made.read > made.texts >= most else ""
     out().print(
-        f"{path}: for {found.model.name} {found.model.version}, of {found.texts:,} texts{again}; "
+        f"{path}: for {found.model.name} {found.model.version}, of {found.texts:,} texts{again}{sample}; "
         f"{made.texts - made.taken:,} were left out",
         markup=False,
         soft_wrap=True,

@@ -49,6 +49,9 @@ def compare_alerts(
 ) -> AlertDifference:
     """Score a stretch of mentions with both models and see which alerts come of it.
 
+    The stretch is read once, a batch of mentions at a time; what is held beside the state of the two monitors are the
+    alerts, without their messages.
+
     Both score the text as the mention has it. Feed marks, order and companies are those of the stretch, so whatever
     differs is the models' doing.
 
@@ -75,7 +78,7 @@ def compare_alerts(
                 answers = iter(predict(texts) if texts else ())
                 for one in batch:
                     record = _scored(one.record, next(answers)) if isinstance(one.record, Mention) else one.record
-                    raised += monitor.absorb(record, one.offset)
+                    raised += map(_without_texts, monitor.absorb(record, one.offset))
                 if place % (_SAVED_EVERY // _TOGETHER) == 0:
                     monitor.changes()  # it lets go of what it would have saved: memory stays that of the live one
             if on_progress is not None:
@@ -99,6 +102,11 @@ def _batches(source: MentionSource, partition: int) -> Iterator[list[Numbered]]:
 
 def _pass_over(_: BadRecord) -> None:
     """What cannot be read is the same for both."""
+
+
+def _without_texts(alert: Alert) -> Alert:
+    """Of an alert its numbers are compared: months of them are held, and their messages need not be."""
+    return msgspec.structs.replace(alert, evidence=msgspec.structs.replace(alert.evidence, messages=()))
 
 
 def _scored(mention: Mention, answer: Prediction) -> Mention:

@@ -15,11 +15,15 @@ from retrain.labels.said import Said
 from retrain.labels.taken_back import NOTHING, TakenBack
 from streams.config import Settings
 from streams.errors import RecordError
+from streams.foremost import Foremost
 from streams.records import Alert, Mention, decode_alert, decode_verdict
 from streams.replay.sources.open_source import open_mentions
 from streams.replay.sources.source import BadRecord
 from streams.replay.sources.topic_reader import TopicReader, partitions_of, topic_consumer, whole
 from streams.whole_text import whole_text
+
+MOST_CANDIDATES = 50_000
+"""Messages among which the next ones to be labelled are chosen."""
 
 OnBad = Callable[[str], None]
 """Told where a record stands that is none of its kind, and why it is none."""
@@ -139,15 +143,19 @@ def candidates(
     settings: Settings,
     sources: Sequence[str] = LIVE,
     *,
+    most: int = MOST_CANDIDATES,
     known: Collection[str] = (),
     langs: Collection[str] = (),
     on_progress: Callable[[int], None] | None = None,
 ) -> list[Candidate]:
     """Return what could be labelled: each message once, with the model's sentiments.
 
+    Of a long history the messages that the model is least sure of; what it is sure of would not be chosen.
+
     Args:
         settings: the configuration.
         sources: as for `find_mentions`.
+        most: how many are held at most.
         known: message ids that are labelled already.
         langs: languages that the annotators read, ISO 639; all of them if it is empty.
         on_progress: told from time to time how many records were read.
@@ -155,22 +163,25 @@ def candidates(
     Raises:
         InputError, BrokerError, TopicError: as `find_mentions`.
     """
-    found: dict[str, Candidate] = {}
+    found: Foremost[Candidate] = Foremost(most)
     for mention in _mentions(settings, sources, on_progress):
-        if mention.message_id in known or mention.message_id in found:
+        if mention.message_id in known:
             continue
         if langs and mention.lang is not None and mention.lang not in langs:
             continue
-        found[mention.message_id] = Candidate(
+        probabilities = (mention.negative, mention.neutral, mention.positive)
+        one = Candidate(
             message_id=mention.message_id,
             text=whole_text(mention),
-            probabilities=(mention.negative, mention.neutral, mention.positive),
+            probabilities=probabilities,
             model=f"{mention.model.name}@{mention.model.version}",
             entity=mention.entity,
             source=mention.source,
             lang=mention.lang,
         )
-    return list(found.values())
+        _, second, first = sorted(probabilities)
+        found.add(mention.message_id, second - first, one)
+    return list(found)
 
 
 def _mentions(

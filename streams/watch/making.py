@@ -1,5 +1,8 @@
 """Makes a reference: texts through the very stage that live messages go through, or mentions that it has scored.
 
+Of a long history a sample is taken, the same each time, so that memory and time are bounded: what is held are `MOST`
+texts, however many are read.
+
 So the reference holds what the worker would have scored of these texts: normalised, redacted, about a company of the
 tables, in a language of the model.
 """
@@ -16,12 +19,15 @@ import msgspec
 
 from models.prediction import ModelId, Scorer
 from streams.config import Settings
+from streams.foremost import Foremost, drawn
 from streams.records import Mention, Message, encode
 from streams.scoring import RawRecord, ScoringStage
 from streams.scoring.build import make_stage
 from streams.watch.reference import Reference, ReferenceBuilder
 from streams.whole_text import whole_text
 
+MOST = 50_000
+"""So many texts stand ten times above the window that drift is measured on by default: more would tell no more."""
 _TOGETHER = 1_024
 _SOURCE = "reference"
 
@@ -33,18 +39,20 @@ class Made:
     """What became of the texts so far.
 
     Attributes:
-        texts: texts that were read; a message that is about several companies counts once.
+        read: texts and mentions that were read; a message that is about several companies is one for each.
+        texts: of those, the ones that were drawn, each message once.
         taken: of those, the ones that the reference is made of.
         scored: of those, the ones that were scored here; the others had this model's answer already.
     """
 
+    read: int = 0
     texts: int = 0
     taken: int = 0
     scored: int = 0
 
 
 class ReferenceMaker:
-    """Takes texts and mentions in, and scores what has no answer of the model yet.
+    """Takes texts and mentions in, draws a sample, and scores what has no answer of the model yet.
 
     Args:
         settings: the configuration: tables of companies, redaction, the model's languages.
@@ -52,6 +60,7 @@ class ReferenceMaker:
         load: loads it, when a text first needs it.
         at: now, UTC.
         on_progress: told how far it is.
+        most: texts that a reference is made of at most.
     """
 
     def __init__(
@@ -62,6 +71,7 @@ class ReferenceMaker:
         *,
         at: datetime,
         on_progress: Callable[[Made], None],
+        most: int = MOST,
     ) -> None:
         # Alone: what another language's model would read is no matter of this one's reference.
         alone = settings.classifier.model_copy(update={"languages": {}})
@@ -71,42 +81,51 @@ class ReferenceMaker:
         self._at = at
         self._on_progress = on_progress
         self._stage: ScoringStage | None = None
-        self._met: set[str] = set()
+        self._sample: Foremost[str | Mention] = Foremost(most)
         self._builder = ReferenceBuilder()
         self.made = Made()
 
     def add_texts(self, texts: Iterable[str]) -> None:
-        """Score texts and take them in. Raises what loading the model and the classifier raise."""
-        for batch in _batches(texts):
-            self._score([Message(id="", source=_SOURCE, published_at=self._at, text=text) for text in batch])
-            self._count(len(batch))
+        """Draw among texts; a text that comes twice counts twice, as it does live."""
+        for text in texts:
+            key = f"text {self.made.read}"
+            self._draw(key, text)
 
     def add_mentions(self, mentions: Iterable[Mention]) -> None:
-        """Take scored mentions in, each message once; what another model has scored is scored again."""
-        for batch in _batches(self._each_once(mentions)):
-            others: list[Message] = []
-            for mention in batch:
-                if ModelId(mention.model.name, mention.model.version.partition("+")[0]) == self._model:
-                    self._builder.add(whole_text(mention), mention.negative, mention.topic)
-                    self.made.taken += 1
-                else:
-                    others.append(self._message(mention))
-            self._score(others)
-            self._count(len(batch))
+        """Draw among scored mentions, each message once."""
+        for mention in mentions:
+            self._draw(f"message {mention.message_id}", mention)
 
     def build(self, sources: Iterable[str]) -> Reference:
-        """Return the reference. Raises ValueError if too few texts were taken."""
+        """Score what was drawn and has no answer of this model, and return the reference.
+
+        Raises:
+            ValueError: too few texts were taken.
+            ModelError: the model cannot be loaded, or fails.
+        """
+        for batch in _batches(self._sample):
+            others: list[Message] = []
+            for drawn_one in batch:
+                if isinstance(drawn_one, str):
+                    others.append(self._of_text(drawn_one))
+                elif ModelId(drawn_one.model.name, drawn_one.model.version.partition("+")[0]) == self._model:
+                    self._builder.add(whole_text(drawn_one), drawn_one.negative, drawn_one.topic)
+                    self.made.taken += 1
+                else:
+                    others.append(self._message(drawn_one))
+            self._score(others)
+            self.made.texts += len(batch)
+            self._on_progress(self.made)
         return self._builder.build(self._model, made_at=self._at, sources=tuple(sources))
 
-    def _count(self, texts: int) -> None:
-        self.made.texts += texts
-        self._on_progress(self.made)
+    def _draw(self, key: str, item: str | Mention) -> None:
+        self._sample.add(key, drawn(key), item)
+        self.made.read += 1
+        if self.made.read % _TOGETHER == 0:
+            self._on_progress(self.made)
 
-    def _each_once(self, mentions: Iterable[Mention]) -> Iterator[Mention]:
-        for mention in mentions:
-            if mention.message_id not in self._met:
-                self._met.add(mention.message_id)
-                yield mention
+    def _of_text(self, text: str) -> Message:
+        return Message(id="", source=_SOURCE, published_at=self._at, text=text)
 
     def _message(self, mention: Mention) -> Message:
         return Message(

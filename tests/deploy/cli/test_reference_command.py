@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+import msgspec
 import pytest
 import yaml
 from kafka import KafkaProducer
@@ -16,9 +18,10 @@ from kafka import KafkaProducer
 from deploy.cli import main
 from models.classifier import Classifier
 from models.files import read_manifest
-from models.prediction import ModelId
+from models.prediction import ModelId, Scorer
 from streams.config import Settings
 from streams.records import Mention, ModelVersion, Origin, Progress, encode
+from streams.watch.making import ReferenceMaker
 from streams.watch.reference import REFERENCE, Reference, read_reference
 from tests.models.tiny_model import write_tiny_model
 
@@ -110,6 +113,49 @@ def test_a_log_of_mentions_is_taken_as_it_was_scored_each_message_once(
     assert sorted(reference_of(model).signals["sentiment"].counts)[-2:] == [550, 550]
     assert "scored for it" not in told.out
     assert "mentions.jsonl:1152" in told.err
+
+
+def test_of_a_long_history_a_sample_is_taken_the_same_each_time(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = read_manifest(model).model
+    log = tmp_path / "mentions.jsonl"
+    log.write_bytes(b"\n".join(encode(mention(n, own, negative=0.1 + n / 10_000)) for n in range(4_000)))
+    found = []
+    for _ in range(2):
+        assert squall("models", "reference", log, "--model", model, "--most", "1000") == 0
+        found.append(reference_of(model).signals)
+    assert found[0] == found[1]
+    assert sum(found[0]["sentiment"].counts) == 1_000
+    assert found[0]["sentiment"].edges[0] < 0.11 and found[0]["sentiment"].edges[-1] > 0.49
+    assert "of 1,000 texts, a sample of 4,000; 0 were left out" in " ".join(capsys.readouterr().out.split())
+
+
+class Watched(Mention, frozen=True, kw_only=True, weakref=True):
+    """A mention of which it can be told whether anything still holds it."""
+
+
+def test_however_long_the_history_is_no_more_mentions_are_held_than_are_drawn() -> None:
+    model = ModelId("own", "0" * 12)
+    held: WeakValueDictionary[int, Watched] = WeakValueDictionary()
+    most = 0
+
+    def history() -> Iterator[Mention]:
+        nonlocal most
+        for number in range(9_000):
+            one = Watched(**msgspec.structs.asdict(mention(number % 4_500, model)))
+            held[number] = one
+            most = max(most, len(held))
+            yield one
+
+    def never() -> Scorer:
+        raise AssertionError("all of it was scored by this model")
+
+    maker = ReferenceMaker(Settings(), model, never, at=AT, on_progress=lambda _: None, most=1_200)
+    maker.add_mentions(history())
+    found = maker.build(["history"])
+    assert (maker.made.read, maker.made.texts, found.texts) == (9_000, 1_200, 1_200)
+    assert most <= 1_202
 
 
 def test_mentions_of_another_model_are_scored_again(model: Path, tmp_path: Path) -> None:

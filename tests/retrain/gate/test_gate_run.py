@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
+import msgspec
 import pytest
 
 from models.classifier import Classifier
@@ -19,8 +22,9 @@ from retrain.gate.run import Stretch, run_gate
 from retrain.gate.verdict import write_verdict
 from streams.config import Settings
 from streams.monitor import MonitorOptions, default_rules
-from streams.records import encode
+from streams.records import Mention, encode
 from streams.replay.sources.open_source import open_mentions
+from streams.replay.sources.source import MentionSource, Numbered, OnBad
 from tests.models.tiny_model import write_tiny_model
 from tests.streams.monitor.invented import incident
 
@@ -139,6 +143,57 @@ def test_a_challenger_that_never_sees_a_negative_story_loses_the_incident(
     assert found.champion >= 1
     assert found.challenger == 0
     assert len(found.difference.removed) == found.champion
+
+
+class _Watched(Mention, frozen=True, kw_only=True, weakref=True):
+    """A mention of which it can be told whether anything still holds it."""
+
+
+class _Long:
+    """A stretch as long as one likes, made while it is read: one incident of a history at ever more companies."""
+
+    def __init__(self, source: MentionSource, times: int) -> None:
+        self.facts, self.partitions, self.total = source.facts, source.partitions, None
+        self.held: WeakValueDictionary[int, _Watched] = WeakValueDictionary()
+        self._source, self._times = source, times
+
+    def records(self, partition: int, *, after: int = -1, on_bad: OnBad) -> Iterator[Numbered]:
+        offset = 0
+        for one in self._source.records(partition, on_bad=on_bad):
+            for company in range(self._times if isinstance(one.record, Mention) else 1):
+                record = one.record
+                if isinstance(record, Mention):
+                    values = msgspec.structs.asdict(record)
+                    record = _Watched(**{**values, "entity": f"{record.entity}{company}"})
+                    self.held[offset] = record
+                yield Numbered(offset, record)
+                offset += 1
+
+
+@pytest.mark.parametrize("times", [3, 12])
+def test_a_long_history_is_read_batch_by_batch_and_no_mention_is_held(
+    tiny: tuple[Path, Path], tmp_path: Path, times: int
+) -> None:
+    mentions = incident(random.Random(3))
+    source = _Long(_history(tmp_path).source, times)
+    classifier = Classifier.load(tiny[0])
+    most = 0
+
+    class Looking(_Teller):
+        def __call__(self, texts):  # type: ignore[no-untyped-def]
+            nonlocal most
+            most = max(most, len(source.held))
+            return super().__call__(texts)
+
+    as_scored = {mention.text: mention.negative for mention in mentions}
+    tellers = Looking(classifier, as_scored), Looking(classifier, {})
+    found = compare_alerts(source, *tellers, rules=default_rules(), options=MonitorOptions())
+    assert found.mentions == len(mentions) * times > 512
+    assert found.champion >= times
+    assert most <= 2 * 512
+    alerts = [one.alert for one in found.difference.removed]
+    assert alerts
+    assert not any(alert.evidence.messages for alert in alerts)
 
 
 def test_history_is_part_of_the_verdict(tiny: tuple[Path, Path], tmp_path: Path) -> None:
