@@ -49,6 +49,14 @@ class Mentions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     late: str | None = None
     """They arrive so much later than they were published."""
     topic: str = "company-news"
+    source: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    """The one source of all of them, by its name; in place of `sources`."""
+    language: str | None = None
+    """Such as `en`; without it none is known."""
+    positive: Share | None = None
+    """P(positive) of each; without it 0. What is left beside `negative` is neutral."""
+    relevance: Share = 1.0
+    """How much they are about the company."""
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,6 +159,9 @@ def _check_group(group: Mentions, part: Part) -> None:
         _span(group.late, part, "late")
     if isinstance(group.negative, list) and group.negative[0] > group.negative[1]:
         part.refuse("negative: the first bound is above the second", ("negative",))
+    worst = group.negative[1] if isinstance(group.negative, list) else group.negative
+    if group.positive is not None and worst + group.positive > 1:
+        part.refuse("negative and positive add up to more than 1", ("positive",))
     if group.count > MOST_MENTIONS:
         part.refuse(f"more than {MOST_MENTIONS:,} mentions", ("count",))
     if (group.to is None) != (group.every is None):

@@ -121,22 +121,24 @@ def _mention(test: RuleTest, place: int, group: Mentions, number: int, at: datet
     dice = random.Random(f"{test.name}/{number}")  # noqa: S311 - invented data, always alike
     low, high = group.negative if isinstance(group.negative, list) else (group.negative, group.negative)
     negative = round(dice.uniform(low, high), 4)
+    positive = group.positive or 0.0
     words = ("".join(dice.choices(_SYLLABLES, k=3)) for _ in range(_WORDS))
     return Mention(
         message_id=f"test:{number}",
         entity=group.entity or test.entity,
-        relevance=1.0,
-        source=f"source-{number % group.sources + 1}",
+        relevance=group.relevance,
+        source=group.source or f"source-{number % group.sources + 1}",
         published_at=at,
         received_at=at + timedelta(seconds=span_s(group.late) if group.late else 0),
         scored_at=at,
         text=group.text or " ".join(words),
         negative=negative,
-        neutral=round(1 - negative, 4),
-        positive=0.0,
+        neutral=round(1 - negative - positive, 4),
+        positive=positive,
         topic=group.topic,
         topics={},
         model=_MODEL,
         origin=Origin(partition=0, offset=number),
+        lang=group.language,
         author=f"author-{place}-{number % group.authors + 1}" if group.authors else None,
     )

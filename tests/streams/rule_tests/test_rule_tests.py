@@ -46,6 +46,36 @@ def test_the_example_passes_against_the_shipped_rules() -> None:
     assert len(found.tests) >= 5
 
 
+def test_the_examples_of_every_type_pass_and_each_of_their_rules_fires_in_one() -> None:
+    found = load_rule_tests(EXAMPLE.parent / "rules" / "desk_tests.yaml")
+    outcomes = [run_test(one, found.rules) for one in found.tests]
+    assert [outcome.passed for outcome in outcomes] == [True] * len(outcomes)
+    fired = {alert.rule for outcome in outcomes for alert in outcome.raised if alert.state == "firing"}
+    assert fired == {rule.alert for rule in found.rules.rules}
+    assert {rule.type for rule in found.rules.rules} == {"spike", "threshold", "novelty", "composite"}
+
+
+def test_mentions_have_a_source_a_language_and_a_relevance_of_their_own_if_that_is_said(tmp_path: Path) -> None:
+    rules = """
+rules:
+  - alert: New
+    type: novelty
+    where: {source: newswire, language: en}
+    relevance: 0.5
+    fire: {gte: 0.9}
+"""
+    said = {"from": "1h", "negative": 0.9, "source": "newswire", "language": "en", "relevance": 0.5, "positive": 0.1}
+    (tmp_path / "desk.yaml").write_text(rules)
+    file = tmp_path / "tests.yaml"
+    for change, count in (({}, 1), ({"source": "blog"}, 0), ({"language": "de"}, 0), ({"relevance": 0.4}, 0)):
+        file.write_text(yaml.safe_dump({"rules": "desk.yaml", "tests": [{"name": "one", "mentions": [said | change]}]}))
+        found = load_rule_tests(file)
+        assert len(run_test(found.tests[0], found.rules).raised) == count
+    file.write_text(yaml.safe_dump({"tests": [{"name": "one", "mentions": [said | {"positive": 0.2}]}]}))
+    with pytest.raises(RuleError, match="mentions 1: negative and positive add up to more than 1"):
+        load_rule_tests(file)
+
+
 def test_what_fires_must_be_expected_and_what_is_expected_must_fire(tmp_path: Path) -> None:
     expected = {"alert": "High", "from": "3h", "to": "3h20m"}
     assert outcome(tmp_path, mentions=[QUIET, LOUD], expect=[expected]).passed
