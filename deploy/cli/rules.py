@@ -16,6 +16,7 @@ from deploy.cli.history_options import Entity, Fresh, KnownAt, symbol_of
 from deploy.cli.nab import nab
 from deploy.cli.rules_bench import bench
 from deploy.cli.rules_explain import explain
+from deploy.cli.rules_reach import check_seasons
 from deploy.cli.rules_test import test
 from deploy.cli.rules_use import use
 from deploy.cli.stopping import sigterm_tidies
@@ -56,6 +57,7 @@ def check(file: Annotated[Path, typer.Argument(help="Rule file, YAML.")]) -> Non
     """
     try:
         found = load_rules(file)
+        check_seasons(found)
     except RuleError as error:
         err().print(f"Not valid: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.frame import out, settings
+from deploy.cli.rules_reach import check_seasons
 
 MOST_BYTES = 512 * 1024
 """Half of what Kafka takes by default."""
@@ -36,6 +37,7 @@ def use(
     from streams.replay.plan import read_rules
 
     read = read_rules(file)
+    check_seasons(read.rules)
     size = len(read.text.encode())
     if size > MOST_BYTES:
         msg = f"{file} has {size:,} bytes; a record holds rule files of up to {MOST_BYTES:,}"

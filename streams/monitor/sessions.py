@@ -4,6 +4,10 @@ Sessions come from exchange_calendars, by the market's code (its MIC, such as XN
 the calendar knows from `_FIRST` on: no clock is asked, and what an hour is does not depend on when it is asked for.
 A change of daylight saving time moves a market's hours in UTC, and a season by sessions moves with them.
 
+What lies outside the calendar is taken for what it was as many times 52 weeks nearer: weekends are right then, and
+holidays are not. A monitor must not end because a market has not published its next year; who puts rules in force is
+told (`check_reach`).
+
 An hour (UTC) is of the first kind that fits:
 
     open          the market opens in it
@@ -21,7 +25,7 @@ import difflib
 import importlib
 import warnings
 from bisect import bisect_right
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -37,6 +41,7 @@ AROUND_MS: Final = 4 * HOUR_MS
 _FIRST: Final = date(2000, 1, 1)
 _LAST: Final = date(2049, 12, 31)
 _HOURS_KEPT: Final = 4096
+_YEAR_MS: Final = 52 * 7 * DAY_MS
 _NANOS_PER_MS: Final = 1_000_000
 
 
@@ -46,36 +51,39 @@ class Sessions:
     Args:
         market: its code, for errors.
         opens_ms: when its sessions open, ascending; [sessions].
-        closes_ms: when they close; each at or before the next one opens.
-        until: the last day that is known, without which a missing session would be a holiday.
+        closes_ms: when they close; each at or before the next one opens. Of the last one nothing is known to follow:
+            it bounds what is known.
     """
 
-    def __init__(self, market: str, opens_ms: list[int], closes_ms: list[int], *, until: date) -> None:
+    def __init__(self, market: str, opens_ms: list[int], closes_ms: list[int]) -> None:
         self.market = market
-        self.until = until
         self._opens, self._closes = opens_ms, closes_ms
-        self._last_ms = to_ms(datetime(until.year, until.month, until.day, tzinfo=UTC)) + DAY_MS
+        # What comes after the last open is not known: it may be a night or a holiday.
+        self._first_ms = opens_ms[0] - opens_ms[0] % HOUR_MS
+        self._last_ms = opens_ms[-1] - opens_ms[-1] % HOUR_MS
         self._kind = lru_cache(maxsize=_HOURS_KEPT)(self._kind_of)
 
     def __call__(self, at_ms: int) -> int:
-        """Return the season key of the hour that holds a time, in milliseconds since the epoch.
-
-        Raises:
-            RuleError: the calendar does not reach that far.
-        """
+        """Return the season key of the hour that holds a time, in milliseconds since the epoch."""
         return self._kind(at_ms // HOUR_MS)
 
+    @property
+    def until(self) -> date:
+        """The last day that is known."""
+        return from_ms(self._last_ms).date()
+
+    def covers(self, at_ms: int) -> bool:
+        """Whether the calendar knows the sessions around a time."""
+        return self._first_ms <= at_ms < self._last_ms
+
     def _kind_of(self, hour: int) -> int:
-        start_ms, end_ms = hour * HOUR_MS, (hour + 1) * HOUR_MS
+        start_ms = hour * HOUR_MS
+        if start_ms < self._first_ms:
+            start_ms += -(-(self._first_ms - start_ms) // _YEAR_MS) * _YEAR_MS
+        elif start_ms >= self._last_ms:
+            start_ms -= ((start_ms - self._last_ms) // _YEAR_MS + 1) * _YEAR_MS
+        end_ms = start_ms + HOUR_MS
         following = bisect_right(self._opens, end_ms - 1)  # the first session that opens after this hour
-        if not following or following == len(self._opens) or end_ms > self._last_ms:
-            first = from_ms(self._opens[0])
-            msg = (
-                f"season {self.market}: its calendar has sessions from {first:%Y-%m-%d} to {self.until}, and "
-                f"{from_ms(start_ms):%Y-%m-%d %H:%M} UTC lies outside: bring exchange-calendars up to date, or take "
-                f"the season out of the rule"
-            )
-            raise RuleError(msg)
         opened_ms, closed_ms = self._opens[following - 1], self._closes[following - 1]
         if opened_ms >= start_ms:
             return _OPEN
@@ -114,7 +122,26 @@ def sessions(market: str) -> Sessions:
         calendar = calendars.get_calendar(market, start=first, end=last)
         opens = [int(nanos) // _NANOS_PER_MS for nanos in calendar.opens_nanos]
         closes = [int(nanos) // _NANOS_PER_MS for nanos in calendar.closes_nanos]
-    return Sessions(market, opens, closes, until=last)
+    return Sessions(market, opens, closes)
+
+
+def check_reach(market: str, at: datetime) -> None:
+    """Check that the sessions of a market are known at a time, for whoever puts a rule in force.
+
+    Args:
+        market: its code.
+        at: the time, UTC.
+
+    Raises:
+        RuleError: they are not, or the market is not known.
+    """
+    found = sessions(market)
+    if not found.covers(to_ms(at)):
+        msg = (
+            f"season {market}: its sessions are known to {found.until}, and {at:%Y-%m-%d} lies outside: bring "
+            f"exchange-calendars up to date, or take the season out of the rule"
+        )
+        raise RuleError(msg)
 
 
 def _package() -> Any:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams.errors import RuleError
 from streams.monitor.bins import HOUR_MS, from_ms, to_ms
 from streams.monitor.rule_files import parse_rules
-from streams.monitor.sessions import KINDS, Sessions, sessions
+from streams.monitor.sessions import KINDS, Sessions, check_reach, sessions
 from streams.monitor.volume import (
     LARGEST_SEASON_KEY,
     VolumeOptions,
@@ -90,9 +90,7 @@ def test_an_hour_has_one_kind_that_is_the_same_at_each_of_its_moments(market: st
     found = key(hour * HOUR_MS)
     assert 0 <= found < len(KINDS) <= LARGEST_SEASON_KEY
     assert {key(hour * HOUR_MS + part) for part in (1, HOUR_MS // 2, HOUR_MS - 1)} == {found}
-    assert (
-        Sessions(market, key._opens, key._closes, until=key.until)(hour * HOUR_MS) == found
-    )  # whatever was asked before
+    assert Sessions(market, key._opens, key._closes)(hour * HOUR_MS) == found  # whatever was asked before
 
 
 @settings(max_examples=40, deadline=None)
@@ -118,11 +116,17 @@ def test_a_market_that_is_not_known_is_refused_with_the_nearest_one() -> None:
         sessions("nowhere")
 
 
-@pytest.mark.parametrize("year", [1998, 2051])
-def test_a_time_that_the_calendar_does_not_reach_is_refused_with_how_far_it_reaches(year: int) -> None:
-    at_ms = to_ms(datetime(year, 3, 2, 14, tzinfo=UTC))
-    with pytest.raises(RuleError, match=rf"season XNYS: .* to 2049-12-31, and {year}-03-02 14:00 UTC lies outside"):
-        sessions("XNYS")(at_ms)
+@pytest.mark.parametrize("year", [1990, 2061])
+def test_what_the_calendar_does_not_reach_is_told_to_who_asks_and_taken_from_the_nearest_year(year: int) -> None:
+    at = datetime(year, 3, 2, 14, tzinfo=UTC)
+    assert not sessions("XNYS").covers(to_ms(at))
+    with pytest.raises(RuleError, match=rf"season XNYS: its sessions are known to 2049-12-31, and {year}-03-02 lies"):
+        check_reach("XNYS", at)
+    check_reach("XNYS", datetime(2026, 3, 2, tzinfo=UTC))
+    monday = at - timedelta(days=at.weekday(), hours=14)
+    week = [KINDS[sessions("XNYS")(to_ms(monday + timedelta(hours=hour)))] for hour in range(168)]
+    assert 4 <= week.count("open") <= 5
+    assert set(week[5 * 24 + 4 :][:40]) == {"closed"}
 
 
 def test_without_the_package_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
