@@ -45,7 +45,7 @@ PURPOSES: Mapping[AclRole, str] = {
     AclRole.MONITOR: "squall worker --role monitor, which also delivers",
     AclRole.ALL: "squall worker: both of the above",
     AclRole.VERDICTS: "squall verdict, and a worker that takes POST /verdicts beside its own role",
-    AclRole.OPERATOR: "squall rules use, models use, retrain, dead-letters and notify",
+    AclRole.OPERATOR: "squall rules use, models use, silences, retrain, dead-letters and notify",
     AclRole.REPLAY: "squall replay kafka: and what else looks at history; it only reads",
     AclRole.WARM: "squall warm",
     AclRole.LABELS: "squall labels: what was said, of which alerts and texts",
@@ -215,7 +215,8 @@ def _operator(settings: Settings) -> list[Grant]:
     topics = settings.topics
     return [
         *_all_described(settings),
-        Grant("topic", topics.control, "WRITE", "tells the workers which model or rules to use"),
+        Grant("topic", topics.control, "WRITE", "tells the workers which model or rules to use, and what is silenced"),
+        Grant("topic", topics.control, "READ", "lists what is silenced"),
         Grant("topic", topics.dead_letters, "READ", "looks at what was refused"),
         Grant("topic", topics.messages, "WRITE", "sends it again"),
         Grant("topic", topics.alerts, "READ", "sends again what a receiver did not take"),

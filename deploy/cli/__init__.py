@@ -47,6 +47,7 @@ ENTRIES = (
     Entry("warm", "deploy.cli.warm", "warm", PATH, "Give the live monitor baselines from history: no cold start."),
     Entry("verdict", "deploy.cli.verdict", "verdict", PATH, "Say of an alert or a message what it was."),
     Entry("rules", "deploy.cli.rules", "app", PATH, "Check alert rules, and try them on history."),
+    Entry("silences", "deploy.cli.silences", "app", PATH, "Call nobody for some alerts for a time."),
     Entry("notify", "deploy.cli.notify", "app", PATH, "Look at the receivers of alerts, and try them."),
     Entry("score", "deploy.cli.score", "score", MODEL, "Score the texts of a file: sentiment and topic of each."),
     Entry("own-topics", "deploy.cli.own_topics", "app", MODEL, "Check topics of your own, made of a few examples."),
