@@ -49,7 +49,7 @@ def judge_incidents(incidents: Sequence[Incident], alerts: Iterable[Alert], name
         alerts: every alert record.
         names: company names by symbol.
     """
-    fired = sorted((alert for alert in alerts if alert.state == "firing"), key=lambda alert: alert.at)
+    fired = sorted((alert for alert in alerts if alert.state == "firing" and alert.is_news), key=lambda alert: alert.at)
     checks = []
     explained: set[tuple[str, int]] = set()
     for incident in incidents:

@@ -102,7 +102,7 @@ def find_alerts(settings: Settings, ids: Collection[str]) -> dict[str, Alert]:
         except RecordError:
             continue  # who reads alerts tells of it; here it is about labels
         before = found.get(alert.id)
-        if alert.id in ids and (before is None or alert.state == "firing"):
+        if alert.id in ids and (before is None or (alert.state == "firing" and alert.is_news)):
             found[alert.id] = alert
     return found
 

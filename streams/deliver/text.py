@@ -117,7 +117,9 @@ def since(alert: Alert) -> str:
 def alert_line(alert: Alert) -> str:
     """Return the alert as one readable line, for logs and for the summary that receivers show."""
     observed = alert.evidence.observed
-    head = f"{STATE_WORDS[alert.state]} ({alert.severity})" if alert.state == "firing" else STATE_WORDS[alert.state]
+    head = STATE_WORDS[alert.state] if alert.again is not True else "ALERT GOES ON"
+    if alert.state == "firing":
+        head += f" ({alert.severity})"
     parts = [f"{head} {company(alert)}: {what_happened(alert)}"]
     if alert.state in _RISING:
         surprise = clean(alert.evidence.in_words, most=_TEXT_CHARS)

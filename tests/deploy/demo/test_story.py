@@ -219,7 +219,7 @@ def test_with_an_ideal_classifier_the_surges_fire_and_nothing_else_does(seed):
         alerts += monitor.absorb(mention_of(message, offset), 2 * offset)
         progress = Progress(partition=0, partitions=1, event_time=message.published_at, idle=False)
         alerts += monitor.absorb(progress, 2 * offset + 1)
-    fired = [alert for alert in alerts if alert.state == "firing"]
+    fired = [alert for alert in alerts if alert.state == "firing" and alert.is_news]
     expected = {i.entity: i for i in incidents if i.should_fire}
     assert {alert.labels["entity"] for alert in fired} == set(expected)
     for alert in fired:
