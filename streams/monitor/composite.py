@@ -1,6 +1,7 @@
 """Rules made of rules: "the share rises while the volume does, and nobody has spoken of a recall".
 
-A part holds while its alert fires, and for `within` after it fired, whatever became of it since. All parts that stand
+A part holds while its alert fires, also where a silence, an inhibition or a cooldown keeps it back, as that is about
+calling somebody; and for `within` after it fired, whatever became of it since. All parts that stand
 under `all`, one at least under `any` and none under `none` must hold. The rules that read bins go first and composites
 after the rules that they are made of, so that what a bin brings about is seen in the same bin.
 """
@@ -21,6 +22,7 @@ from streams.monitor.state import RuleState, Run
 from streams.records import Severity
 
 _ORDER: tuple[Severity, ...] = get_args(Severity)
+_STANDS = ("firing", "suppressed")
 
 
 def in_order(rules: Iterable[Rule]) -> list[Rule]:
@@ -63,7 +65,7 @@ def _holds(memory: RuleState | None, *, within_ms: int, end_ms: int) -> bool:
     if memory is None:
         return False
     life = memory.life
-    return life.state == "firing" or bool(within_ms and life.fired_ms and end_ms - life.fired_ms <= within_ms)
+    return life.state in _STANDS or bool(within_ms and life.fired_ms and end_ms - life.fired_ms <= within_ms)
 
 
 def is_met(rule: Rule, held: tuple[str, ...]) -> bool:
@@ -122,7 +124,7 @@ def _remember(memory: RuleState, memories: Mapping[str, RuleState], reasons: tup
     for part in reasons:
         found = memories[part]
         evidence = found.life.evidence
-        if found.life.state != "firing" or evidence is None:
+        if found.life.state not in _STANDS or evidence is None:
             continue
         rank = _ORDER.index(found.life.severity)
         if kept is None or kept.part == part or rank > kept.severity:

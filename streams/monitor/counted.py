@@ -2,17 +2,21 @@
 
 The method is `streams.monitor.return_period`. Its steps are pieces of the clock; one that is over is learned from when
 the next vote comes, and what lay between is learned at once as silence, so that a silent company costs nothing. The
-open step is judged with every bin that closes in it: more can only make it rarer.
+open step is judged with every bin that closes in it: more can only make it rarer. While nothing was heard of any
+company the feed was down: that is no silence, and nothing is learned of it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from msgspec import UNSET
 
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.method_states import Counting
+from streams.monitor.outages import Outage, silences
 from streams.monitor.reading import Reading
-from streams.monitor.return_period import ReturnPeriod, glance, in_words, pass_quietly, step
+from streams.monitor.return_period import ReturnPeriod, glance, in_words, pass_quietly, pass_without_data, step
 from streams.monitor.rules import Rule
 from streams.monitor.run import Usual, rounded
 from streams.monitor.signals import total_of
@@ -27,7 +31,7 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
     counting = state.counting
     if counting is None:
         counting = state.counting = Counting()
-    _move_on(rule, state, counting, tally.start_ms)
+    _move_on(rule, state, counting, tally.start_ms, tally.outages)
     counting.count += total_of(rule.signal, tally)
     found = judged(rule, state)
     days = 0.0 if found is None else found.days
@@ -70,7 +74,7 @@ def words(rule: Rule, found: ReturnPeriod) -> str:
     return f"so many {what} come {in_words(found)} for this company"
 
 
-def _move_on(rule: Rule, state: RuleState, counting: Counting, at_ms: int) -> None:
+def _move_on(rule: Rule, state: RuleState, counting: Counting, at_ms: int, outages: Sequence[Outage]) -> None:
     """Close the open step if a bin lies beyond it, and open the bin's."""
     options = rule.period_options
     open_ms = at_ms - at_ms % options.step_ms
@@ -79,7 +83,11 @@ def _move_on(rule: Rule, state: RuleState, counting: Counting, at_ms: int) -> No
     if counting.open_ms:
         learn = may_learn(state, counting.open_ms)
         step(counting.period, options, count=counting.count, at_ms=counting.open_ms, learn=learn, season=rule.season)
-        pass_quietly(counting.period, options, until_ms=open_ms, season=rule.season)
+        for _, end_ms, up in silences(counting.period.end_ms, open_ms, outages):
+            if up:
+                pass_quietly(counting.period, options, until_ms=end_ms, season=rule.season)
+            else:
+                pass_without_data(counting.period, options, until_ms=end_ms)
     counting.open_ms, counting.count = open_ms, 0.0
 
 

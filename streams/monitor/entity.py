@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -79,6 +79,11 @@ class Context:
         return composite.in_order(self.rules)
 
     @cached_property
+    def counts_silence(self) -> bool:
+        """Whether to a rule a minute without mentions is a count of 0, so that it must know when the feed was down."""
+        return any(rule.method in ("return_period", "zscore") for rule in self.rules)
+
+    @cached_property
     def has_filters(self) -> bool:
         """Whether a rule reads some mentions and not others."""
         return any(rule.where is not None for rule in self.rules)
@@ -95,7 +100,14 @@ class _Step(NamedTuple):
     """Names and versions of those that scored what is behind it."""
 
 
-def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_ms: int) -> list[Alert]:
+def close_bin(
+    state: EntityState,
+    horizon: Horizon,
+    context: Context,
+    *,
+    start_ms: int,
+    outages: Sequence[tuple[int, int]] = (),
+) -> list[Alert]:
     """Close one of the entity's open bins; they close oldest first, when the watermark has passed their end.
 
     Args:
@@ -103,6 +115,7 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
         horizon: changed in place.
         context: rules and versions.
         start_ms: start of the bin.
+        outages: when nothing was heard of any company.
 
     Returns:
         The transitions.
@@ -115,6 +128,7 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
     horizon.closed(start_ms)
     tally = count_votes(start_ms, ballots, late=state.late)
     tally.change = change_of(state)
+    tally.outages = outages
     state.late = 0
     alerts: list[Alert] = []
     if not _is_settled(state, context):
@@ -130,7 +144,6 @@ def close_bin(state: EntityState, horizon: Horizon, context: Context, *, start_m
                 continue
         usual = usual_share_of(rule, memory)
         reading = read_bin(rule, memory, own, usual)
-        own.change = tally.change
         if reading is not None and reading.is_over:
             alerts += _write_end(rule, memory, state, context, own, reading)
             reading = read_bin(rule, memory, own, usual)
@@ -162,7 +175,8 @@ def _narrowed(context: Context, tally: Tally) -> dict[str, Tally]:
         if where is None or where.key in found:
             continue
         ballots = [ballot for ballot in tally.ballots if where.takes(ballot.vote)]
-        found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late)
+        own = found[where.key] = count_votes(tally.start_ms, ballots, late=tally.late)
+        own.change, own.outages = tally.change, tally.outages
     return found
 
 

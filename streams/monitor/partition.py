@@ -27,9 +27,10 @@ from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.keeping import Keeper
 from streams.monitor.options import MonitorOptions
+from streams.monitor.outages import note, outages_until, settle
 from streams.monitor.rules import RuleSet
 from streams.monitor.seeds import Learned, SeedOutcome, decide, lessons, plant
-from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Vote, decode_state, encode_state
+from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Heard, Vote, decode_state, encode_state
 from streams.records import Alert, KeptBackBy, LogEntry, Mention, Seed, Silence, Suppressed
 
 _log = logging.getLogger(__name__)
@@ -172,6 +173,8 @@ class PartitionMonitor:
             self._clock.offset = offset
             self._clock_changed = True
             observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
+            if self._context.counts_silence:
+                self._hear(record)
         watermark_ms = self._clock.watermark_ms
         if watermark_ms is None:
             return []
@@ -315,12 +318,22 @@ class PartitionMonitor:
         while self._due and self._due[0][0] <= watermark_ms:
             end_ms, name = heapq.heappop(self._due)
             state = self._entities[name]
-            written = close_bin(state, self._horizon(name), self._context, start_ms=end_ms - BIN_MS)
+            outages = outages_until(self._clock.heard, end_ms)
+            horizon = self._horizon(name)
+            written = close_bin(state, horizon, self._context, start_ms=end_ms - BIN_MS, outages=outages)
             if written:
                 alerts += written
                 self._count_kept_back(written)
             self._changed.add(name)
         return alerts
+
+    def _hear(self, record: LogEntry) -> None:
+        heard = self._clock.heard
+        if heard is None:
+            heard = self._clock.heard = Heard()
+        note(heard, record)
+        if self._clock.watermark_ms is not None:
+            settle(heard, self._clock.watermark_ms)
 
     def _count_kept_back(self, alerts: Iterable[Alert]) -> None:
         counted = self.counters.suppressed

@@ -8,8 +8,11 @@ only grow, and a mean is judged once there are as many stories as the rule asks 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from streams.monitor.lifecycle import Condition, severity_of
 from streams.monitor.method_states import Scoring
+from streams.monitor.outages import Outage, silences
 from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
 from streams.monitor.run import Usual, rounded
@@ -26,7 +29,7 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
     scoring = state.scoring
     if scoring is None:
         scoring = state.scoring = Scoring()
-    _move_on(rule, state, scoring, tally.start_ms)
+    _move_on(rule, state, scoring, tally.start_ms, tally.outages)
     scoring.votes += len(tally.scores)
     scoring.total += total_of(rule.signal, tally)
     bound = rule.fire_bound
@@ -84,7 +87,7 @@ def _is_calm(rule: Rule, scoring: Scoring, found: Zscore) -> bool:
     return rule.calm_bound.met((scoring.last - found.mean) / found.deviation)
 
 
-def _move_on(rule: Rule, state: RuleState, scoring: Scoring, at_ms: int) -> None:
+def _move_on(rule: Rule, state: RuleState, scoring: Scoring, at_ms: int, outages: Sequence[Outage]) -> None:
     """Close the open window if a bin lies beyond it, and open the bin's."""
     window_ms, options = rule.window_ms, rule.zscore_options
     open_ms = at_ms - at_ms % window_ms
@@ -96,8 +99,11 @@ def _move_on(rule: Rule, state: RuleState, scoring: Scoring, at_ms: int) -> None
         if value is not None:
             step(scoring.past, options, value=value, at_ms=end_ms, learn=may_learn(state, scoring.open_ms))
             scoring.last = value
-        silent = (open_ms - end_ms) // window_ms
-        if silent and is_count(rule.signal):
-            pass_zeros(scoring.past, options, count=silent, every_ms=window_ms, at_ms=end_ms + window_ms)
-            scoring.last = 0.0
+        if is_count(rule.signal):
+            for since_ms, until_ms, up in silences(end_ms, open_ms, outages):
+                begin_ms = since_ms + -since_ms % window_ms
+                silent = (until_ms - begin_ms) // window_ms
+                if up and silent > 0:
+                    pass_zeros(scoring.past, options, count=silent, every_ms=window_ms, at_ms=begin_ms + window_ms)
+                    scoring.last = 0.0
     scoring.open_ms, scoring.votes, scoring.total = open_ms, 0, 0.0

@@ -230,6 +230,16 @@ class FeedState(msgspec.Struct):
     idle: bool = False
 
 
+class Heard(msgspec.Struct, array_like=True, gc=False):
+    """When anything was published at all, in steps of `streams.monitor.outages.STEP_MS`."""
+
+    last: int = 0
+    """The last step with something, of those that are over."""
+    ahead: list[int] = msgspec.field(default_factory=list)
+    """Steps with something that the watermark has not come to, in the order in which they were heard of."""
+    outages: list[tuple[int, int]] = msgspec.field(default_factory=list)
+
+
 class ClockState(msgspec.Struct):
     """Everything the watermark depends on; saved beside the entities' states."""
 
@@ -239,6 +249,8 @@ class ClockState(msgspec.Struct):
     watermark_ms: int | None = None
     offset: int = -1
     """Last offset of the mentions log that this clock has seen."""
+    heard: Heard | None = None
+    """Kept while a rule in force asks for it."""
     schema: int = CLOCK_SCHEMA
 
 

@@ -39,3 +39,5 @@ class Tally:
     """Mentions that came too late since the bin before."""
     change: ModelChange | UnsetType = UNSET
     """A model whose scores are new at the company."""
+    outages: Sequence[tuple[int, int]] = ()
+    """When nothing was heard of any company: begin and end, ascending."""

@@ -244,12 +244,33 @@ def test_a_zscore_fires_on_what_its_own_past_did_not_have_and_ends() -> None:
 
 
 def test_a_company_that_was_silent_for_a_month_is_known_to_have_been_silent() -> None:
-    log = Stream().burst(timedelta(hours=1), 2).burst(30 * DAY, 9).made
+    log = Stream().burst(timedelta(hours=1), 2).burst(30 * DAY, 9).usual(30, 1, entity="BRND").made
     (first,) = fired(alerts_of(log, ZED))
     assert first.evidence.measure is not UNSET
     assert first.evidence.measure.usual == pytest.approx(0, abs=0.01)
     (rare,) = fired(alerts_of(log, PERIOD))
     assert rare.evidence.measure is not UNSET
+    assert rare.evidence.measure.usual == pytest.approx(0, abs=0.1)
+
+
+def test_a_month_in_which_nothing_was_heard_of_anybody_says_nothing_of_a_company() -> None:
+    log = Stream().burst(timedelta(hours=1), 2).burst(30 * DAY, 9).usual(0.1, 9, entity="BRND").made
+    assert not alerts_of(log, ZED)
+    assert not alerts_of(log, PERIOD)
+
+
+def test_after_a_feed_was_down_for_a_week_the_usual_is_what_it_was() -> None:
+    def usual(hours_heard: int) -> float:
+        log = Stream().usual(14).burst(21 * DAY, 40).made
+        for hour in range(0, 7 * 24, 24 // hours_heard if hours_heard else 1000):
+            log.append(mention(10_000 + hour, START + 14 * DAY + timedelta(hours=hour), entity="BRND"))
+        (first,) = fired(alerts_of(log, ZED))
+        assert first.evidence.measure is not UNSET
+        assert first.evidence.measure.usual is not None
+        return first.evidence.measure.usual
+
+    assert usual(0) == pytest.approx(4, rel=0.1)
+    assert usual(12) < 3.5  # the feed was up, and nobody spoke of the company
 
 
 def test_a_zscore_of_sentiment_sees_a_fall_and_learns_nothing_from_hours_without_a_story() -> None:
