@@ -35,9 +35,12 @@ from streams.monitor.stories import Assignment, StoryIndex
 
 @dataclass(slots=True)
 class _Hour:
-    """Ids, and votes used per author, of one hour of event time; both as hashes of 40 bits (`HASH_BYTES`)."""
+    """Ids, and votes used per author, of one hour of event time; both as hashes of 40 bits (`HASH_BYTES`).
 
-    ids: set[int] = field(default_factory=set)
+    Mappings of numbers are no concern of the garbage collector's; a set would be, however small.
+    """
+
+    ids: dict[int, None] = field(default_factory=dict)
     authors: dict[int, int] = field(default_factory=dict)
 
 
@@ -68,9 +71,9 @@ class Horizon:
         self._author_votes = author_votes
         self._hours: dict[int, _Hour] = {}
         self._stories = StoryIndex(horizon_s=horizon_s)
-        self._dirty: set[int] = set()
+        self._dirty: dict[int, None] = {}
         self._slots: dict[int, int] = {}
-        self._stale: set[Place] = set()
+        self._stale: set[Place] | None = None
         self._oldest_hour = 0
 
     @property
@@ -84,8 +87,8 @@ class Horizon:
         digest = xxhash.xxh3_64_intdigest(message_id.encode()) & HASH_MASK
         if digest in ids:
             return False
-        ids.add(digest)
-        self._dirty.add(at_ms // HOUR_MS)
+        ids[digest] = None
+        self._dirty[at_ms // HOUR_MS] = None
         return True
 
     @property
@@ -95,7 +98,7 @@ class Horizon:
 
     def closed(self, start_ms: int) -> None:
         """Take note that a bin has closed: its votes are open no more, and what it leaves beyond the horizon goes."""
-        self._dirty.add(start_ms // HOUR_MS)
+        self._dirty[start_ms // HOUR_MS] = None
         self.expire(start_ms)
 
     def story(self, text: str | Fingerprint, *, message_id: str, at_ms: int) -> Assignment:
@@ -112,7 +115,7 @@ class Horizon:
         if used >= self._author_votes:
             return False
         authors[digest] = used + 1
-        self._dirty.add(at_ms // HOUR_MS)
+        self._dirty[at_ms // HOUR_MS] = None
         return True
 
     def expire(self, now_ms: int) -> bool:
@@ -128,10 +131,10 @@ class Horizon:
         gone = [hour for hour in self._hours if hour < oldest]
         for hour in gone:
             del self._hours[hour]
-            self._dirty.discard(hour)
+            self._dirty.pop(hour, None)
             slot = self._slots.pop(hour, None)
             if slot is not None:
-                self._stale.add(Place(hour, slot))
+                self._leave(Place(hour, slot))
         return bool(gone or stories_gone)
 
     def changes(self, open_votes: Mapping[int, Sequence[Vote]]) -> Saving:
@@ -149,27 +152,34 @@ class Horizon:
         for start_ms, votes in sorted(open_votes.items()):
             waiting.setdefault(start_ms // HOUR_MS, []).extend(votes)
         written = []
-        for hour in sorted((self._dirty | story_hours) & self._hours.keys()):
+        for hour in sorted((story_hours | self._dirty.keys()) & self._hours.keys()):
             kept = self._hours[hour]
             stories = self._stories.chunk(hour) if hour in told else b""
             chunk = HourChunk(
                 HOUR_SCHEMA, pack_hashes(kept.ids), pack_authors(kept.authors), stories, waiting.get(hour, [])
             )
             written.append((self._other_place(hour), encode_hour(chunk)))
-        deleted = sorted(self._stale)
+        deleted = sorted(self._stale or ())
         self._stories.clean()
         self._dirty.clear()
-        self._stale.clear()
+        self._stale = None
         return Saving(written, deleted)
 
     def _other_place(self, hour: int) -> Place:
         old = self._slots.get(hour)
         if old is not None:
-            self._stale.add(Place(hour, old))
+            self._leave(Place(hour, old))
         place = Place(hour, 0 if old is None else 1 - old)
         self._slots[hour] = place.slot
-        self._stale.discard(place)
+        if self._stale is not None:
+            self._stale.discard(place)
         return place
+
+    def _leave(self, place: Place) -> None:
+        """Note that what is saved at a place is to be deleted."""
+        if self._stale is None:
+            self._stale = set()
+        self._stale.add(place)
 
     def restore(self, chunks: Mapping[Place, bytes], slots: Mapping[int, int]) -> tuple[list[Vote], list[str]]:
         """Take in saved chunks, into a new memory; those that are not in force are deleted at the next saving.
@@ -183,7 +193,7 @@ class Horizon:
         """
         votes: list[Vote] = []
         lost: list[str] = []
-        self._stale = set(chunks)
+        stale = self._stale = set(chunks)
         for hour, slot in sorted(slots.items()):
             data = chunks.get(Place(hour, slot))
             if data is None:
@@ -195,13 +205,13 @@ class Horizon:
                 lost.append(str(error))
             else:
                 self._slots[hour] = slot
-                self._stale.discard(Place(hour, slot))
+                stale.discard(Place(hour, slot))
         return votes, lost
 
     def _take_in(self, hour: int, data: bytes) -> list[Vote]:
         chunk = decode_hour(hour, data)
         try:
-            restored = _Hour(ids=set(unpack_hashes(chunk.ids)), authors=unpack_authors(chunk.authors))
+            restored = _Hour(ids=dict.fromkeys(unpack_hashes(chunk.ids)), authors=unpack_authors(chunk.authors))
         except ValueError as error:
             msg = f"hour {hour}: {error}"
             raise ValueError(msg) from error

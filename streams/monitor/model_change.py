@@ -100,9 +100,7 @@ def _scaled(scale: Scale, vote: Vote) -> Vote:
 
 
 def _know(scale: Scale, model: str) -> None:
-    scale.models.append(model)
-    if len(scale.models) > MOST_KNOWN:
-        del scale.models[0]
+    scale.models = (*scale.models, model)[-MOST_KNOWN:]
 
 
 def learn_scale(
@@ -191,7 +189,7 @@ def _finish(state: EntityState, scale: Scale, rules: Sequence[Rule], model: str,
         memory = state.rules.get(rule.alert)
         if memory is not None:
             _move(rule, memory, by, arrival)
-    scale.models = [model]
+    scale.models = (model,)
     scale.negative = _within(scale.negative + by * scale.votes, scale.votes)
     scale.arriving.clear()  # what else is new was held against the level of before
 
@@ -231,7 +229,7 @@ def change_of(state: EntityState) -> ModelChange | msgspec.UnsetType:
     model, arrival = max(scale.arriving.items(), key=lambda item: (item[1].votes, item[0]))
     return ModelChange(
         model=model,
-        before=tuple(scale.models),
+        before=scale.models,
         votes=int(arrival.votes + arrival.held_votes),
         needed=int(WARM_VOTES),
         taken_off=round(shift_of(arrival), 4),

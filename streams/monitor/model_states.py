@@ -25,7 +25,7 @@ class Arrival(msgspec.Struct, omit_defaults=True, gc=False):
 class Scale(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The models whose scores a company's history is made of, and the new ones."""
 
-    models: list[str] = msgspec.field(default_factory=list)
+    models: tuple[str, ...] = ()
     """Known: in the order in which they came."""
     votes: float = 0.0
     """Of known models, faded to `at_ms`, as is the next: the level."""

@@ -16,7 +16,8 @@ from streams.monitor.model_change import ALLOWED, PRIOR_VOTES, WARM_VOTES, shift
 from streams.monitor.model_states import Arrival
 from streams.monitor.partition import PartitionMonitor
 from streams.records import Alert, Mention, ModelVersion, encode
-from tests.streams.monitor.invented import START, Record, ended, heard, mention, monitor
+from tests.streams.monitor.invented import START, Record, as_bytes, ended, heard, in_order, mention, monitor
+from tests.streams.monitor.test_order import PARTITIONS, disturbed
 
 OLD, NEW = ModelVersion(name="champion", version="1"), ModelVersion(name="champion", version="2")
 FLEET = tuple(f"C{number:02d}" for number in range(50))
@@ -62,17 +63,22 @@ def stream(
             model = OLD if at < SWITCH else NEW
             raised = min(1.0, score + (higher if model is NEW else 0.0))
             number = len(found)
-            found.append(
-                msgspec.structs.replace(
-                    mention(number, at, round(raised, 4), entity=entity, text="", author=f"a{number}"), model=model
-                )
+            own = mention(
+                number,
+                at,
+                round(raised, 4),
+                entity=entity,
+                text="",
+                author=f"a{number}",
+                partition=rng.randrange(PARTITIONS),
             )
+            found.append(msgspec.structs.replace(own, model=model))
     return sorted(found, key=lambda m: (m.published_at, m.message_id))
 
 
 def watched(mentions: Sequence[Mention], rules: RuleSet) -> list[Alert]:
     watching = monitor(rules)
-    log: list[Record] = [*heard(1), *mentions, *ended(1, mentions[-1].published_at + timedelta(hours=1))]
+    log: list[Record] = in_order(mentions, PARTITIONS)
     return [alert for offset, record in enumerate(log) for alert in watching.absorb(record, offset)]
 
 
@@ -130,7 +136,7 @@ def test_what_was_learned_is_moved_by_the_difference_that_was_measured() -> None
     before = quiet_monitor([OLD], scores=[0.2], per_model=200).entities["AURL"]
     state = quiet_monitor([OLD, NEW], scores=[0.2, 0.35], per_model=200).entities["AURL"]
     assert state.scale is not None
-    assert state.scale.models == ["champion@2"]
+    assert state.scale.models == ("champion@2",)
     assert not state.scale.arriving
     for name in ("NegativeShareSurge", "NegativeShareHigh"):
         was, level = before.rules[name].baseline, state.rules[name].baseline
@@ -152,7 +158,7 @@ def test_a_model_beside_another_moves_nothing_and_is_known_from_then_on() -> Non
     scores = [0.2] + [0.2, 0.4] * 120
     state = quiet_monitor([OLD] * 60 + models, scores=[0.2] * 60 + scores, per_model=1).entities["AURL"]
     assert state.scale is not None
-    assert state.scale.models == ["champion@1", "chinese@1"]
+    assert state.scale.models == ("champion@1", "chinese@1")
     assert not state.scale.arriving
     level = state.rules["NegativeShareSurge"].baseline
     assert level.negative / level.votes < 0.32
@@ -161,14 +167,14 @@ def test_a_model_beside_another_moves_nothing_and_is_known_from_then_on() -> Non
 def test_a_company_with_little_history_takes_a_new_model_as_it_comes() -> None:
     state = quiet_monitor([OLD, NEW], scores=[0.2, 0.5], per_model=15).entities["AURL"]
     assert state.scale is not None
-    assert state.scale.models == ["champion@1", "champion@2"]
+    assert state.scale.models == ("champion@1", "champion@2")
     assert not state.scale.arriving
 
 
 def test_a_model_that_is_taken_back_is_still_known() -> None:
     state = quiet_monitor([OLD, NEW, OLD], scores=[0.2, 0.35, 0.2], per_model=60).entities["AURL"]
     assert state.scale is not None
-    assert state.scale.models == ["champion@1"]
+    assert state.scale.models == ("champion@1",)
     level = state.rules["NegativeShareSurge"].baseline
     assert level.negative / level.votes == pytest.approx(0.2, abs=0.05)
 
@@ -193,7 +199,7 @@ def test_saved_and_restored_at_any_point_the_alerts_are_the_same_bytes(seed: int
     mentions = stream(seed, FLEET[:2], higher=0.15, surge=(rng.uniform(0, 5), 10.0), days_after=0.4)
     rules = shipped()
     expected = [encode(alert) for alert in watched(mentions, rules)]
-    log: list[Record] = [*heard(1), *mentions, *ended(1, mentions[-1].published_at + timedelta(hours=1))]
+    log: list[Record] = in_order(mentions, PARTITIONS)
     store: dict[str, bytes] = {}
     found: list[bytes] = []
     watching = monitor(rules)
@@ -210,3 +216,14 @@ def test_saved_and_restored_at_any_point_the_alerts_are_the_same_bytes(seed: int
             watching.restore(store.items())
     assert found == expected
     assert any(b'"firing"' in alert for alert in found)
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_in_any_order_within_the_lateness_with_a_fifth_sent_again_the_alerts_are_the_same_bytes(seed: int) -> None:
+    mentions = stream(seed, FLEET[:2], higher=0.15, surge=(2.0, 10.0), days_after=0.3)
+    watching = monitor(shipped())
+    log = disturbed(mentions, random.Random(seed))
+    found = [alert for offset, record in enumerate(log) for alert in watching.absorb(record, offset)]
+    assert as_bytes(found) == as_bytes(watched(mentions, shipped()))
+    assert firing(found)
