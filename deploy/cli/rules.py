@@ -69,6 +69,8 @@ def check(file: Annotated[Path, typer.Argument(help="Rule file, YAML.")]) -> Non
             console.print(Padding(sentence, (0, 0, 0, 4)))
         else:
             console.print(sentence, soft_wrap=True)
+    for number, one in enumerate(found.inhibit_rules, 1):
+        console.print(f"Inhibit rule {number}: {one.in_words()}", markup=False, highlight=False, soft_wrap=True)
     noun = "rule" if len(found.rules) == 1 else "rules"
     console.print(f"{file}: {len(found.rules)} {noun}, version {found.version}", markup=False, soft_wrap=True)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from streams.matchers import Matcher
 from streams.monitor.bins import to_ms
+from streams.monitor.inhibition import InhibitRule
 from streams.monitor.state import Life, RuleState
 from streams.records import Silence, Suppressed
 
@@ -25,16 +26,18 @@ class _Quiet:
 
 
 class Keeper:
-    """Knows the silences.
+    """Knows the silences, and which alerts hold back which.
 
     Args:
         silences: all that are known, also those that are over: what is read late may be of their time.
+        inhibit_rules: of the rules in force.
 
     Raises:
         ValueError: a matcher of a silence holds no regular expression.
     """
 
-    def __init__(self, silences: Sequence[Silence] = ()) -> None:
+    def __init__(self, silences: Sequence[Silence] = (), inhibit_rules: Sequence[InhibitRule] = ()) -> None:
+        self._inhibit_rules = tuple(inhibit_rules)
         self._quiet = tuple(
             _Quiet(one, one.conditions, to_ms(one.starts_at), to_ms(one.ends_at))
             for one in sorted(silences, key=lambda one: (one.starts_at, one.id))
@@ -48,12 +51,18 @@ class Keeper:
             memories: of all rules of the company, by name, as they are after the bin.
             at_ms: event time: end of the bin.
         """
-        labels = None
+        if not self._quiet and not self._inhibit_rules:
+            return None
+        labels = labels_of(rule, memories[rule].life)
         for quiet in self._quiet:
-            if quiet.starts_ms <= at_ms < quiet.ends_ms:
-                labels = labels or labels_of(rule, memories[rule].life)
-                if all(matcher.matches(labels) for matcher in quiet.matchers):
-                    return Suppressed(by="silence", what=quiet.silence.id, until=quiet.silence.ends_at)
+            if quiet.starts_ms <= at_ms < quiet.ends_ms and all(one.matches(labels) for one in quiet.matchers):
+                return Suppressed(by="silence", what=quiet.silence.id, until=quiet.silence.ends_at)
+        for name, memory in sorted(memories.items()) if self._inhibit_rules else ():
+            if name == rule or memory.life.state != "firing":
+                continue
+            source = labels_of(name, memory.life)
+            if any(one.holds_back(labels, source) for one in self._inhibit_rules):
+                return Suppressed(by="inhibition", what=name)
         return None
 
 

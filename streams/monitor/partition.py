@@ -97,7 +97,7 @@ class PartitionMonitor:
         self._partition = partition
         self._options = options or MonitorOptions()
         self._names, self._on_bin = names or {}, on_bin
-        self._keeper = Keeper(silences)
+        self._silences = tuple(silences)
         self.apply(rules)
         self._clock = ClockState()
         self._clock_changed = False
@@ -118,8 +118,9 @@ class PartitionMonitor:
             squall_version=self._options.squall_version,
             names=self._names,
             on_bin=self._on_bin,
-            keeper=self._keeper,
+            keeper=Keeper(self._silences, rules.inhibit_rules),
         )
+        self._rules = rules
 
     def silence(self, silences: Sequence[Silence]) -> None:
         """Put silences in the place of those that were known, from the next bin of each company on.
@@ -127,8 +128,8 @@ class PartitionMonitor:
         Raises:
             ValueError: one of them cannot be applied; those before stay.
         """
-        self._keeper = Keeper(silences)
-        self._context = replace(self._context, keeper=self._keeper)
+        self._context = replace(self._context, keeper=Keeper(silences, self._rules.inhibit_rules))
+        self._silences = tuple(silences)
 
     @property
     def watermark_ms(self) -> int | None:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from streams.monitor import inhibition
+from streams.monitor.inhibition import InhibitRule
 from streams.monitor.options import BaselineOptions, MarginOptions
 from streams.monitor.rule_checks import (
     Fail,
@@ -58,6 +60,7 @@ class _RuleFile(msgspec.Struct, forbid_unknown_fields=True):
 
     rules: list[Rule] = []
     groups: list[_Group] = []
+    inhibit_rules: list[InhibitRule] = []
 
 
 def json_schema() -> dict[str, Any]:
@@ -109,9 +112,10 @@ def _rules_of(file: YamlFile) -> RuleSet:
     content = file.content
     if not isinstance(content, dict) or not any(name in content for name in LISTS):
         file.refuse("expected a key 'rules' with a list of rules below it, or 'groups' with rules and their defaults")
-    unknown = [key for key in content if key not in LISTS]
+    known = (*LISTS, inhibition.KEY)
+    unknown = [key for key in content if key not in known]
     if unknown:
-        file.refuse(f"unknown key '{unknown[0]}'; known are {', '.join(LISTS)}", (unknown[0],))
+        file.refuse(f"unknown key '{unknown[0]}'; known are {', '.join(known)}", (unknown[0],))
     rules: list[Rule] = []
     parts = rule_parts(file, content)
     for part in parts:
@@ -123,7 +127,7 @@ def _rules_of(file: YamlFile) -> RuleSet:
         file.refuse("needs at least one rule", (next(iter(content)),))
     for rule, part in zip(rules, parts, strict=True):
         check_parts(rule, rules, part.refuse)
-    return RuleSet(rules=tuple(rules))
+    return RuleSet(rules=tuple(rules), inhibit_rules=inhibition.inhibit_rules_of(file, content, rules))
 
 
 def _rule(part: Part) -> Rule:

@@ -18,6 +18,7 @@ from streams.errors import RuleError
 from streams.monitor import e_detector
 from streams.monitor.bins import DAY_MS
 from streams.monitor.bounds import Bound, bound_of
+from streams.monitor.inhibition import InhibitRule
 from streams.monitor.meaning import meaning_of
 from streams.monitor.options import BaselineOptions, MarginOptions
 from streams.monitor.return_period import ReturnPeriodOptions
@@ -318,11 +319,16 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
     """The rules in force, in file order."""
 
     rules: tuple[Rule, ...]
+    inhibit_rules: tuple[InhibitRule, ...] = ()
+    """What holds alerts of a company back while another fires."""
 
     @property
     def version(self) -> str:
-        """Hash of all rules' versions, 12 hexadecimal digits."""
-        return hashlib.sha256(" ".join(rule.version for rule in self.rules).encode()).hexdigest()[:12]
+        """Hash of all rules' versions and of what inhibits them, 12 hexadecimal digits."""
+        meaning = " ".join(rule.version for rule in self.rules).encode()
+        if self.inhibit_rules:
+            meaning += msgspec.json.encode(self.inhibit_rules)
+        return hashlib.sha256(meaning).hexdigest()[:12]
 
 
 def fill(template: str, values: dict[str, str]) -> str:
