@@ -49,9 +49,13 @@ class RetrainSettings(BaseModel):
     min_labels: int = Field(200, ge=1)
     """A scheduled run trains once this many labels have come since the last run."""
     drift_url: str | None = None
-    """Address of a worker's /metrics. A scheduled run also trains when drift there is above `max_psi`."""
+    """Address of a worker's /metrics. A scheduled run also trains when drift there is above `max_psi` or
+    `max_distance`."""
     max_psi: float = Field(0.25, gt=0)
     """Population stability index from which the input or the answers count as drifted."""
+    max_distance: float = Field(0.5, gt=0)
+    """Distance of the texts from those of the reference (`squall_drift_embedding`, standard deviations) from which the
+    input counts as drifted."""
 
     gate_min_gain: float = Field(0.002, ge=-1, le=1)
     """Macro F1 of sentiment on the holdout must rise by this at least."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from retrain.registry.audit import Entry, Step
 
 _WITHIN_S = 10.0
 _PSI = "squall_drift_psi"
+_EMBEDDING = "squall_drift_embedding"
+EMBEDDING = "embedding"
+"""What the distance of the texts goes by among the signals of drift."""
 _ENDED: tuple[Step, ...] = ("promoted", "refused", "passed")
 """Steps of a run that has looked at the labels there were."""
 
@@ -36,7 +40,16 @@ def labels_seen(entries: Sequence[Entry]) -> int:
     return counts[-1] if counts else 0
 
 
-def is_due(*, labels: int, seen: int, gone: int = 0, min_labels: int, drift: dict[str, float], max_psi: float) -> Due:
+def is_due(
+    *,
+    labels: int,
+    seen: int,
+    gone: int = 0,
+    min_labels: int,
+    drift: dict[str, float],
+    max_psi: float,
+    max_distance: float,
+) -> Due:
     """Decide.
 
     Args:
@@ -44,11 +57,16 @@ def is_due(*, labels: int, seen: int, gone: int = 0, min_labels: int, drift: dic
         seen: how many of them the last run had.
         gone: labels that the champion rests on and nobody holds any more: taken back or changed.
         min_labels: so many new ones are a reason, and so are as many that are gone.
-        drift: population stability index by signal; empty where nobody measures it.
-        max_psi: from here on drift is a reason, once there is a new label at all.
+        drift: population stability index by signal, and of `EMBEDDING` the distance; empty where nobody measures it.
+        max_psi: from here on an index is a reason, once there is a new label at all.
+        max_distance: from here on the distance is one.
     """
     new = max(0, labels - seen + gone)
-    drifted = {name: value for name, value in sorted(drift.items()) if value >= max_psi}
+    drifted = {
+        name: value
+        for name, value in sorted(drift.items())
+        if value >= (max_distance if name == EMBEDDING else max_psi)
+    }
     if new >= min_labels:
         return Due(True, f"{new:,} new labels")
     if gone >= min_labels:
@@ -76,7 +94,7 @@ def read_drift(url: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name == _PSI:
-                signal = sample.labels.get("signal", "")
+            if sample.name in (_PSI, _EMBEDDING) and not math.isnan(sample.value):  # NaN: too few texts so far
+                signal = EMBEDDING if sample.name == _EMBEDDING else sample.labels.get("signal", "")
                 found[signal] = max(sample.value, found.get(signal, 0.0))
     return found

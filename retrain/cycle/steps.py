@@ -57,7 +57,7 @@ class Run:
         desk: registry, workers, audit log.
         say: told what is under way, a line at a time.
         stretch: history for the alert difference; None where there is none.
-        drift: population stability index by signal.
+        drift: by signal (`retrain.cycle.due.is_due`).
         only_if_due: train only with a reason (`retrain.cycle.due`).
         promotes: a challenger that passes becomes champion; without it, it stays challenger.
         device: where to train and to judge.
@@ -126,6 +126,7 @@ def _through(run: Run, work: Path) -> Ended:
         min_labels=retrain.min_labels,
         drift=run.drift or {},
         max_psi=retrain.max_psi,
+        max_distance=retrain.max_distance,
     )
     if run.only_if_due and not due.is_due:
         _note(run, "not_due", note=due.words)

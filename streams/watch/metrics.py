@@ -17,6 +17,11 @@ DRIFT_PSI = Gauge(
     "sentiment, topic, length, unknown_tokens",
     ["signal"],
 )
+DRIFT_EMBEDDING = Gauge(
+    "squall_drift_embedding",
+    "Distance of the latest texts from the model's reference, both as bags of words projected to 32 dimensions, in "
+    "standard deviations",
+)
 DRIFT_TEXTS = Gauge("squall_drift_texts", "Texts in the window that drift is measured on")
 CALIBRATION_ERROR = Gauge(
     "squall_calibration_error", "Expected calibration error of the sentiment on the latest labels, 0 to 1"
@@ -49,5 +54,6 @@ TIER_AUDITS = Counter(
     ["outcome"],
 )
 
+DRIFT_EMBEDDING.set(UNKNOWN)
 CALIBRATION_ERROR.set(UNKNOWN)
 SHADOW_DIVERGENCE.set(UNKNOWN)

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from models.errors import ModelFilesError
 from models.prediction import ModelId, Prediction
 from streams.records.codec import UtcTime
+from streams.watch.embedding import Cloud, Points, point
 from streams.watch.signals import (
     SIGNALS,
     TOPIC_BINS,
@@ -29,6 +31,7 @@ from streams.watch.signals import (
     place,
     quantile_edges,
     topic_place,
+    word_hashes,
     word_slots,
 )
 from streams.whole_files import write_whole
@@ -63,6 +66,9 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signals: dict[Signal, Histogram]
     words: str
     """Which of the `WORD_SLOTS` are taken, one bit each, in base64."""
+    embedding: str | None = None
+    """Mean and covariance of the texts as points (`streams.watch.embedding`), in base64; None of a file that was made
+    before they were."""
     format: int = FORMAT
 
     @property
@@ -74,6 +80,10 @@ class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the bitmap of taken slots."""
         return base64.b64decode(self.words, validate=True)
 
+    def cloud(self) -> Cloud | None:
+        """Return mean and covariance of the texts as points, where they are known."""
+        return None if self.embedding is None else Cloud.unpacked(self.embedding)
+
 
 class ReferenceBuilder:
     """Makes a reference of scored texts, one by one. It keeps numbers of the texts, and no text."""
@@ -82,6 +92,7 @@ class ReferenceBuilder:
         self._negative: list[float] = []
         self._topics: Counter[int] = Counter()
         self._slots: list[array[int]] = []
+        self._points: list[Points] = []
         self._texts_with: Counter[int] = Counter()
         self._seen: set[bytes] = set()
 
@@ -90,7 +101,9 @@ class ReferenceBuilder:
 
     def add(self, text: str, negative: float, topic: str) -> None:
         """Take a text in, with the answer to it: the probability of "negative", and the likeliest topic."""
-        slots = array("L", word_slots(text))
+        hashes = word_hashes(text)
+        slots = array("L", word_slots(hashes))
+        self._points.append(point(hashes))
         self._negative.append(negative)
         self._topics[topic_place(topic)] += 1
         self._slots.append(slots)
@@ -134,7 +147,14 @@ class ReferenceBuilder:
                 "unknown_tokens": _in_deciles(unknown),
             },
             words=base64.b64encode(known).decode(),
+            embedding=self._embedding(),
         )
+
+    def _embedding(self) -> str | None:
+        try:
+            return Cloud.of(np.array(self._points)).packed()
+        except ValueError:
+            return None  # all texts are the same, or have no words: nothing can lie away from them
 
 
 def _in_deciles(values: Sequence[float]) -> Histogram:
@@ -154,16 +174,16 @@ class Measure:
         self._known = reference.known_words()
         self._edges = {name: reference.signals[name].edges for name in SIGNALS}
 
-    def measured(self, text: str, prediction: Prediction) -> Measured:
-        """Return the signals of one text."""
-        slots, known = word_slots(text), self._known
+    def measured(self, hashes: Sequence[int], prediction: Prediction) -> Measured:
+        """Return the signals of one text, of which the hashes of its words are given (`word_hashes`)."""
+        slots, known = word_slots(hashes), self._known
         unknown = sum(not known[slot >> 3] >> (slot & 7) & 1 for slot in slots)
         share = unknown / len(slots) if slots else 0.0
         return Measured(prediction.negative, topic_place(prediction.topic), len(slots), share)
 
-    def places(self, text: str, prediction: Prediction) -> dict[Signal, int]:
+    def places(self, hashes: Sequence[int], prediction: Prediction) -> dict[Signal, int]:
         """Return the bin of each signal."""
-        found = self.measured(text, prediction)
+        found = self.measured(hashes, prediction)
         return {
             "sentiment": place(self._edges["sentiment"], found.negative),
             "topic": found.topic,
@@ -233,3 +253,7 @@ def _check(reference: Reference) -> None:
         raise ValueError(f"words: {error}") from None
     if len(known) != WORD_SLOTS // 8:
         raise ValueError(f"words: expected {WORD_SLOTS // 8:,} bytes, got {len(known):,}")
+    try:
+        reference.cloud()
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"embedding: {error}") from None

@@ -49,10 +49,15 @@ class Measured(NamedTuple):
     unknown_share: float
 
 
-def word_slots(text: str) -> list[int]:
-    """Return the slot of each word of a text, in order. Links, numbers and signs are no words."""
+def word_hashes(text: str) -> list[int]:
+    """Return a hash of 32 bits for each word of a text, in order. Links, numbers and signs are no words."""
     bare = LINK.sub(" ", text[:_READ_CHARS]).lower()
-    return [xxhash.xxh32_intdigest(word.encode("utf-8", "replace")) % WORD_SLOTS for word in _WORD.findall(bare)]
+    return [xxhash.xxh32_intdigest(word.encode("utf-8", "replace")) for word in _WORD.findall(bare)]
+
+
+def word_slots(hashes: Sequence[int]) -> list[int]:
+    """Return the slot of each word."""
+    return [found % WORD_SLOTS for found in hashes]
 
 
 def topic_place(topic: str) -> int:

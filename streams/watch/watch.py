@@ -87,6 +87,7 @@ class ModelWatch:
         self._tier = scorer
         self._drift = self._drift_of(model, folder)
         metrics.DRIFT_PSI.clear()
+        metrics.DRIFT_EMBEDDING.set(metrics.UNKNOWN)
         metrics.DRIFT_TEXTS.set(0)
         if self._shadow is not None:
             self._shadow.champion(model)
@@ -152,12 +153,20 @@ class ModelWatch:
                 folder,
             )
             return None
+        if reference.embedding is None:
+            _log.warning(
+                "squall_drift_embedding is not measured, as the reference of %s was made before it was: make it again "
+                "with `squall models reference`",
+                folder,
+            )
         return DriftWatch(reference, window_texts=self._settings.window_texts, min_texts=self._settings.min_texts)
 
     def _show_drift(self, drift: DriftWatch) -> None:
         metrics.DRIFT_TEXTS.set(drift.texts)
         for signal, index in drift.indices().items():
             metrics.DRIFT_PSI.labels(signal).set(index)
+        distance = drift.distance()
+        metrics.DRIFT_EMBEDDING.set(metrics.UNKNOWN if distance is None else distance)
 
     def _show_calibration(self) -> None:
         if self._model is None:

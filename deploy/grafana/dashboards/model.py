@@ -131,14 +131,28 @@ def _drift() -> list[Panel]:
                 ),
                 "{{signal}}",
             ),
-            width=16,
+            width=10,
             limits=((None, "transparent"), (0.1, YELLOW), (0.25, RED)),
+        ),
+        lines(
+            "Distance of the texts",
+            "Between the words of the latest texts and those where the model learned, in standard deviations. 0.2 is "
+            "small; above 0.5 (SquallTextsDiffer) the feed speaks of other things. 0 and a word: too few texts yet, or "
+            "no reference.",
+            Query(
+                or_word(
+                    f"max by (instance) (squall_drift_embedding{{{INSTANCE}}}) >= 0", "instance", "too few texts yet"
+                ),
+                "{{instance}}",
+            ),
+            width=8,
+            limits=((None, "transparent"), (0.2, YELLOW), (0.5, RED)),
         ),
         lines(
             "Texts that drift is measured on",
             "The window fills up to its size. A short window says little.",
             Query(or_zero(f"sum(squall_drift_texts{{{INSTANCE}}})"), "texts"),
-            width=8,
+            width=6,
         ),
     ]
 

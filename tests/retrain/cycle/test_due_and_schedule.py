@@ -16,7 +16,7 @@ NOON = datetime(2026, 3, 17, 12, tzinfo=UTC)
 
 
 def due(labels: int, seen: int = 0, *, gone: int = 0, **drift: float) -> tuple[bool, str]:
-    found = is_due(labels=labels, seen=seen, gone=gone, min_labels=200, drift=drift, max_psi=0.25)
+    found = is_due(labels=labels, seen=seen, gone=gone, min_labels=200, drift=drift, max_psi=0.25, max_distance=0.5)
     return found.is_due, found.words
 
 
@@ -35,6 +35,11 @@ def test_drift_is_a_reason_once_there_is_something_to_learn_from() -> None:
     assert due(260, 250, sentiment=0.3, length=0.1) == (True, "drift (sentiment 0.30) and 10 new labels")
     assert due(250, 250, sentiment=0.3)[0] is False
     assert due(260, 250, sentiment=0.2)[0] is False
+
+
+def test_the_distance_of_the_texts_is_a_reason_by_a_bound_of_its_own() -> None:
+    assert due(260, 250, embedding=0.6) == (True, "drift (embedding 0.60) and 10 new labels")
+    assert due(260, 250, embedding=0.4, topic=0.1)[0] is False
 
 
 def test_what_the_last_run_had_seen_is_what_the_last_verdict_says() -> None:
@@ -56,6 +61,8 @@ METRICS = """# HELP squall_drift_psi Drift
 # TYPE squall_drift_psi gauge
 squall_drift_psi{signal="sentiment"} 0.31
 squall_drift_psi{signal="topic"} 0.02
+# TYPE squall_drift_embedding gauge
+squall_drift_embedding 0.7
 # TYPE other gauge
 other 1
 """
@@ -80,7 +87,7 @@ def test_drift_is_read_off_a_worker() -> None:
         server.shutdown()
         thread.join()
         server.server_close()
-    assert found == {"sentiment": 0.31, "topic": 0.02}
+    assert found == {"sentiment": 0.31, "topic": 0.02, "embedding": 0.7}
 
 
 def test_a_worker_that_is_not_there_is_no_drift_of_zero() -> None:

@@ -64,7 +64,7 @@ def test_when_the_texts_are_usual_again_the_drift_is_forgotten() -> None:
     assert drift.texts == 1_000
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 200), min_size=1, max_size=8))
 def test_neither_the_order_nor_the_batches_inside_the_window_change_anything(seed: int, sizes: list[int]) -> None:
     texts = [raised("sentiment", number) if number % 3 else usual(number) for number in range(400)]

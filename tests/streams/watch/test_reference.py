@@ -12,7 +12,7 @@ import pytest
 from models.errors import ModelFilesError
 from models.files import DEFAULT_MODEL, read_manifest
 from streams.watch.reference import LEAST_TEXTS, REFERENCE, Measure, ReferenceBuilder, read_reference, write_reference
-from streams.watch.signals import SIGNALS
+from streams.watch.signals import SIGNALS, word_hashes
 from tests.streams.watch.answers import AT, MODEL, OTHER, WORDS, answer, usual, usual_reference
 
 
@@ -92,9 +92,9 @@ def test_a_word_is_unknown_if_it_stands_in_no_other_text() -> None:
     assert sum(counts) == 2 * LEAST_TEXTS
     assert edges[:2] == (0.0, 0.25)
     measure = Measure(reference)
-    assert measure.measured("alpha bravo charlie delta", answer()).unknown_share == 0.0
-    assert measure.measured("alpha bravo charlie unheard", answer()).unknown_share == 0.25
-    assert measure.measured("...", answer()).unknown_share == 0.0
+    assert measure.measured(word_hashes("alpha bravo charlie delta"), answer()).unknown_share == 0.0
+    assert measure.measured(word_hashes("alpha bravo charlie unheard"), answer()).unknown_share == 0.25
+    assert measure.measured(word_hashes("..."), answer()).unknown_share == 0.0
 
 
 def test_reposts_make_no_word_known() -> None:
@@ -106,7 +106,7 @@ def test_reposts_make_no_word_known() -> None:
     # A text that stands there a thousand times is as new to the others as one that stands there once.
     reposted = often.build(MODEL, made_at=AT, sources=[])
     assert reposted.signals["unknown_tokens"].edges[0] == 1.0
-    assert Measure(reposted).measured("quite", answer()).unknown_share == 0.0
+    assert Measure(reposted).measured(word_hashes("quite"), answer()).unknown_share == 0.0
     # Half of the words of each are its own.
     assert once.build(MODEL, made_at=AT, sources=[]).signals["unknown_tokens"].edges[0] == 0.5
 
@@ -114,7 +114,7 @@ def test_reposts_make_no_word_known() -> None:
 def test_the_bins_are_those_of_the_reference() -> None:
     reference = usual_reference()
     measure = Measure(reference)
-    places = [measure.places(*usual(number)) for number in range(LEAST_TEXTS)]
+    places = [measure.places(word_hashes(text), found) for text, found in map(usual, range(LEAST_TEXTS))]
     for name in SIGNALS:
         counts = reference.signals[name].counts
         assert tuple(sum(place[name] == bin_ for place in places) for bin_ in range(len(counts))) == counts

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 
@@ -17,6 +18,7 @@ from models.prediction import ModelId, Prediction
 from models.testing import FakeClassifier
 from streams.records import Verdict, VerdictKind
 from streams.watch import metrics
+from streams.watch.embedding import MARKED
 from streams.watch.reference import REFERENCE, write_reference
 from streams.watch.signals import SIGNALS
 from streams.watch.watch import ModelWatch
@@ -30,6 +32,7 @@ from tests.streams.watch.answers import AT, MODEL, OTHER, answer, usual, usual_r
 def fresh() -> Iterator[None]:
     """The gauges as a worker finds them."""
     metrics.DRIFT_PSI.clear()
+    metrics.DRIFT_EMBEDDING.set(metrics.UNKNOWN)
     metrics.CALIBRATION_ERROR.set(metrics.UNKNOWN)
     metrics.SHADOW_DIVERGENCE.set(metrics.UNKNOWN)
     yield
@@ -79,6 +82,34 @@ def test_drift_is_shown_when_enough_texts_stand_behind_it(folder: Path) -> None:
         feed(watch, [usual(begin + number) for number in range(60)])
     assert shown("squall_drift_texts") == 960
     assert all((shown("squall_drift_psi", signal=name) or 0) < 0.01 for name in SIGNALS)
+
+
+def test_texts_of_other_words_lie_away_and_the_distance_says_so(folder: Path) -> None:
+    watch = ModelWatch(watching())
+    watch.use(scorer(), folder)
+    for begin in range(0, 480, 60):
+        assert math.isnan(shown("squall_drift_embedding") or 0) == (begin < 120)
+        feed(watch, [usual(begin + number) for number in range(60)])
+    assert shown("squall_drift_embedding") == pytest.approx(0, abs=0.2)
+    for begin in range(0, 960, 60):
+        other = [usual(begin + number) for number in range(60)]
+        feed(watch, [(text.replace("a", "oo"), found) for text, found in other])
+    assert (shown("squall_drift_embedding") or 0) > MARKED
+    watch.use(scorer(OTHER), folder)
+    assert math.isnan(shown("squall_drift_embedding") or 0)
+
+
+def test_with_a_reference_of_before_there_was_a_distance_the_indices_are_shown_alone(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_reference(folder, msgspec.structs.replace(usual_reference(), embedding=None))
+    watch = ModelWatch(watching())
+    watch.use(scorer(), folder)
+    for begin in range(0, 300, 60):
+        feed(watch, [usual(begin + number) for number in range(60)])
+    assert shown("squall_drift_psi", signal="topic") is not None
+    assert math.isnan(shown("squall_drift_embedding") or 0)
+    assert "squall_drift_embedding is not measured" in caplog.text
 
 
 def test_of_a_large_batch_a_sample_is_looked_at(folder: Path) -> None:
