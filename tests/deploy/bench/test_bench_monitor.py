@@ -33,10 +33,12 @@ def test_it_measures_rules_alone_for_every_number_of_companies_and_the_whole_fro
     figures = run(mentions=400, keys=(5, 50), as_scored_keys=5)
     assert [figure.name for figure in figures] == [
         "five rules alone, 5 companies",
+        "the first bin of each of 5",
         "what they know of a company at most, 5",
         "a company's record, 5 companies",
         "its day's memory of messages, 5 companies",
         "five rules alone, 50 companies",
+        "the first bin of each of 50",
         "what they know of a company at most, 50",
         "a company's record, 50 companies",
         "its day's memory of messages, 50 companies",
@@ -46,4 +48,4 @@ def test_it_measures_rules_alone_for_every_number_of_companies_and_the_whole_fro
         "the same from JSON",
     ]
     assert all(figure.value > 0 for figure in figures)
-    assert figures[4].against.startswith("5 companies ")
+    assert figures[5].against.startswith("5 companies ")
