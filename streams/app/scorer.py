@@ -27,8 +27,8 @@ from streams.app.pipeline import OrderedPipeline
 from streams.app.security import aiokafka_options
 from streams.app.sender import Outgoing, Sender
 from streams.config import Settings
-from streams.records import DeadLetter, Mention, Progress, encode
-from streams.scoring import FeedClock, Outcome, Prepared, RawRecord, ScoringStage
+from streams.records import AheadProgress, DeadLetter, Mention, Progress, encode
+from streams.scoring import AheadClock, FeedClock, Outcome, Prepared, RawRecord, ScoringStage
 from streams.scoring.overload import Overload
 from streams.watch.watch import ModelWatch
 
@@ -76,6 +76,7 @@ class ScorerService:
             lateness_s=settings.monitor.allowed_lateness_s,
         )
         after_s = settings.classifier.degrade_after_s
+        self._ahead = AheadClock()
         self._overload = Overload(after_s)
         self._hurry = Overload(after_s / 2 if after_s is not None and stage.watches else None)
         self.express = ExpressLane(
@@ -130,6 +131,7 @@ class ScorerService:
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
             self.assigned = assigned_partitions(assigned, self._settings.topics.messages)
             self._feeds.assign(self.assigned, inherited=True)
+            self._ahead.keep(self.assigned)
             await asyncio.get_running_loop().run_in_executor(
                 self._threads["prepare"], self._stage.turns.keep, self.assigned
             )
@@ -223,6 +225,12 @@ class ScorerService:
             predictions = await loop.run_in_executor(self._threads["score"], self._stage.score, prepared)
             await self._write(prepared, predictions, datetime.now(UTC))
             metrics.TAKEN_AHEAD.inc(len(prepared.ready))
+        self._ahead.read(prepared.ahead_to)
+        news = self._ahead.news(self._stage.turns.watched_under_way())
+        if news:
+            async with self._sending:
+                await self._wake(prepared)  # or an idle partition on which something waits would be passed by
+                await self._tell(news)
 
     async def _write(
         self, prepared: Prepared, predictions: Sequence[Prediction | Exception], scored_at: datetime
@@ -264,7 +272,7 @@ class ScorerService:
             waiting |= {number for number, position in self.positions.items() if position.waiting}
         await self._tell(self._feeds.wake(waiting))
 
-    async def _tell(self, news: Iterable[Progress]) -> None:
+    async def _tell(self, news: Iterable[Progress | AheadProgress]) -> None:
         partitions = range(self._settings.topics.mention_partitions)
         topic = self._settings.topics.mentions
         await self._sender.send(

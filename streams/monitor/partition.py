@@ -22,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
-from streams.monitor.clock import observe
+from streams.monitor.clock import observe, watched_watermark
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.keeping import Keeper
@@ -105,6 +105,7 @@ class PartitionMonitor:
         self._horizons: dict[str, Horizon] = {}
         self._changed: set[str] = set()
         self._due: list[tuple[int, str]] = []
+        self._due_watched: list[tuple[int, str]] = []
         self.counters = Counters()
 
     def apply(self, rules: RuleSet) -> None:
@@ -133,7 +134,10 @@ class PartitionMonitor:
 
     @property
     def watermark_ms(self) -> int | None:
-        """Event time up to which all bins are closed; None before every message partition was heard of."""
+        """Event time up to which all bins are closed; None before every message partition was heard of.
+
+        Those of companies on a watch list may be closed further.
+        """
         return self._clock.watermark_ms
 
     @property
@@ -149,7 +153,7 @@ class PartitionMonitor:
     @property
     def open_bins(self) -> int:
         """Minutes of companies that hold mentions and have not closed."""
-        return len(self._due)
+        return len(self._due) + len(self._due_watched)
 
     def take_counters(self) -> Counters:
         """Return what was counted since the last call."""
@@ -276,7 +280,10 @@ class PartitionMonitor:
         horizon = self._horizon(mention.entity)
         at_ms = to_ms(mention.published_at)
         end_ms = bin_end(at_ms)
-        watermark_ms = self._clock.watermark_ms
+        state.watched = mention.watched
+        watermark_ms = watched_watermark(self._clock) if mention.watched else self._clock.watermark_ms
+        if state.closed_ms and watermark_ms is not None:
+            watermark_ms = max(watermark_ms, state.closed_ms)
         if watermark_ms is not None and end_ms <= watermark_ms - self._options.story_horizon_s * 1000:
             self.counters.late += 1  # beyond memory, where a late one cannot be told from a repeat: alerts pass it over
             return
@@ -311,14 +318,16 @@ class PartitionMonitor:
         votes = state.open.get(start_ms)
         if votes is None:
             votes = state.open[start_ms] = []
-            heapq.heappush(self._due, (bin_end(start_ms), state.entity))
+            heapq.heappush(self._due_watched if state.watched else self._due, (bin_end(start_ms), state.entity))
         votes.append(vote)
 
     def _close_due(self, watermark_ms: int) -> list[Alert]:
         alerts: list[Alert] = []
-        while self._due and self._due[0][0] <= watermark_ms:
-            end_ms, name = heapq.heappop(self._due)
+        while (due := self._next_due(watermark_ms)) is not None:
+            end_ms, name = due
             state = self._entities[name]
+            if end_ms > watermark_ms:
+                state.closed_ms = max(state.closed_ms, end_ms)
             outages = outages_until(self._clock.heard, end_ms)
             horizon = self._horizon(name)
             written = close_bin(state, horizon, self._context, start_ms=end_ms - BIN_MS, outages=outages)
@@ -327,6 +336,21 @@ class PartitionMonitor:
                 self._count_kept_back(written)
             self._changed.add(name)
         return alerts
+
+    def _next_due(self, watermark_ms: int) -> tuple[int, str] | None:
+        """Take the next bin to close, in the order of event time: of all companies up to the watermark, of watched ones
+        up to theirs.
+        """
+        due, watched = self._due, self._due_watched
+        is_due = bool(due) and due[0][0] <= watermark_ms
+        if watched:
+            ahead_ms = watched_watermark(self._clock) or watermark_ms
+            while watched and watched[0][0] <= ahead_ms and not (is_due and due[0] < watched[0]):
+                found = heapq.heappop(watched)
+                if self._entities[found[1]].watched or found[0] <= watermark_ms:
+                    return found
+                heapq.heappush(due, found)  # it has left the watch list, and waits as all others do
+        return heapq.heappop(due) if is_due else None
 
     def _hear(self, record: LogEntry) -> None:
         heard = self._clock.heard

@@ -219,6 +219,10 @@ class EntityState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """By rule name."""
     scale: Scale | None = None
     """The models behind its scores; None before the first bin closed."""
+    watched: bool = False
+    """It stands on a watch list, by its last mention: its bins close by the watermark of those."""
+    closed_ms: int = 0
+    """The watermark by which bins of it were closed before the turn of all others; none of them opens again."""
     schema: int = msgspec.field(default_factory=lambda: SCHEMA)  # a plain default would not be written
 
 
@@ -251,6 +255,10 @@ class ClockState(msgspec.Struct):
     """Last offset of the mentions log that this clock has seen."""
     heard: Heard | None = None
     """Kept while a rule in force asks for it."""
+    ahead: dict[int, int] = {}
+    """By message partition, the event time that was read ahead for watched companies, where its turn has not come."""
+    watched_ms: int | None = None
+    """Watermark of watched companies, where it was ever ahead of the other."""
     schema: int = CLOCK_SCHEMA
 
 

@@ -33,6 +33,7 @@ from streams.records.control import (
 )
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
+    AheadProgress,
     LogEntry,
     Mention,
     ModelVersion,
@@ -49,6 +50,7 @@ from streams.records.verdict import Verdict, VerdictKind, decode_verdict
 __all__ = [
     "CONTROL_KEYS",
     "FEED_MARK_KEY",
+    "AheadProgress",
     "Alert",
     "AlertState",
     "Baseline",

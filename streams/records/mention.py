@@ -1,5 +1,6 @@
-"""Mention: one (message, entity) pair with its scores. Progress: how far a message partition has come. Seed: what an
-entity's history taught, for a baseline that would begin from nothing.
+"""Mention: one (message, entity) pair with its scores. Progress: how far a message partition has come. AheadProgress:
+how far it was read ahead for watched companies. Seed: what an entity's history taught, for a baseline that would begin
+from nothing.
 
 All travel on `squall.mentions`, told apart by `type`: the monitor's state follows from that log alone, so that whoever
 reads it again sees the same watermarks and the same baselines.
@@ -117,6 +118,24 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=
         require_utc(self.event_time)
 
 
+class AheadProgress(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ahead"):
+    """How far a partition of `squall.messages` was read ahead of its turn, sent to every partition of
+    `squall.mentions`: all that speaks of companies on a watch list stands before this record.
+
+    While messages wait, the minutes of watched companies close by this, and need not wait for the rest. A record of its
+    own and no field of `Progress`: a monitor that does not know it must not take it for one.
+    """
+
+    partition: int
+    """Partition of `squall.messages`."""
+    event_time: UtcTime
+    """Highest event time that was read there."""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        require_utc(self.event_time)
+
+
 class SeededUnrest(msgspec.Struct, frozen=True, kw_only=True):
     """How much an entity's share swings from hour to hour; see `streams.monitor.usual.Unrest`."""
 
@@ -181,8 +200,8 @@ class Seed(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="see
                 raise ValueError(msg)
 
 
-LogEntry = Mention | Progress | Seed
+LogEntry = Mention | Progress | AheadProgress | Seed
 """One record of `squall.mentions`."""
 
 decode_mention: VersionedDecoder[LogEntry] = VersionedDecoder(LogEntry, name="mention", newest=SCHEMA)
-"""Bytes of `squall.mentions` to a Mention, a Progress or a Seed; raises RecordError."""
+"""Bytes of `squall.mentions` to one of its records; raises RecordError."""

@@ -3,7 +3,7 @@
 No Kafka and no Faust here: `streams.app` feeds it records and delivers what it returns.
 """
 
-from streams.scoring.feeds import FeedClock
+from streams.scoring.feeds import AheadClock, FeedClock
 from streams.scoring.stage import Outcome, Prepared, RawRecord, ScoringStage, StageOptions
 
-__all__ = ["FeedClock", "Outcome", "Prepared", "RawRecord", "ScoringStage", "StageOptions"]
+__all__ = ["AheadClock", "FeedClock", "Outcome", "Prepared", "RawRecord", "ScoringStage", "StageOptions"]

@@ -4,17 +4,20 @@ The monitor closes no bin before every partition has passed it. A partition on w
 come for a while is declared idle, so that it holds nobody up; in a live feed its time then goes on with the clock. A
 partition inside a historical feed (`FeedMark`) is not idle before the feed says that it has ended.
 
+Companies on a watch list, whose messages are taken ahead while others wait, have a clock of their own (`AheadClock`).
+
 Pure: the clock, and what waits on Kafka, are arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from streams.records import FeedMark, Progress
+from streams.records import AheadProgress, FeedMark, Progress
 
 LIVE_WITHIN = timedelta(minutes=10)
 """A message that arrived this soon after it was published is of a live feed."""
@@ -172,6 +175,42 @@ class FeedClock:
     def _progress(self, number: int, partition: _Partition) -> Progress:
         partition.told = partition.high
         return Progress(partition=number, partitions=self._count, event_time=partition.high, idle=partition.idle)
+
+
+class AheadClock:
+    """Remembers how far each partition was read ahead of its turn, and what of it the monitors were told."""
+
+    def __init__(self) -> None:
+        self._high: dict[int, datetime] = {}
+        self._told: dict[int, datetime] = {}
+
+    def read(self, ahead_to: Mapping[int, datetime]) -> None:
+        """Take what was read into account, when what it holds of watched companies is delivered.
+
+        Args:
+            ahead_to: by partition, the highest event time.
+        """
+        for partition, at in ahead_to.items():
+            self._high[partition] = max(at, self._high.get(partition, at))
+
+    def news(self, held: Collection[int]) -> list[AheadProgress]:
+        """Return what the monitors do not know yet, at most one record per partition and minute of event time.
+
+        Args:
+            held: partitions of which a message about a watched company is under way in its turn: what is told of
+                them waits until it is delivered, or it would come late.
+        """
+        news = []
+        for partition, at in sorted(self._high.items()):
+            if partition not in held and _minute(at) != _minute(self._told.get(partition)):
+                self._told[partition] = at
+                news.append(AheadProgress(partition=partition, event_time=at))
+        return news
+
+    def keep(self, partitions: Collection[int]) -> None:
+        """Forget other partitions: they are another process's now."""
+        self._high = {number: at for number, at in self._high.items() if number in partitions}
+        self._told = {number: at for number, at in self._told.items() if number in partitions}
 
 
 def _minute(time: datetime | None) -> datetime | None:

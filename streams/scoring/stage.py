@@ -116,6 +116,8 @@ class Prepared:
     """Good messages that were taken before their turn: see `ScoringStage.prepare_ahead`."""
     was_taken_ahead: bool = False
     """It holds messages that were taken before their turn."""
+    ahead_to: dict[int, datetime] = field(default_factory=dict)
+    """By partition, the highest event time that was read before its turn."""
     unsettled: bool = False
     """Something that is passed over, as taken ahead or repeated, was not delivered yet when this batch was prepared."""
     unlinked: int = 0
@@ -191,12 +193,14 @@ class ScoringStage:
             try:
                 message, clamped = self._decoder.decode(record.value, received_at=record.received_at)
                 name = message_id(message.source, message.id)
+                before = batch.ahead_to.get(record.partition, message.published_at)
+                batch.ahead_to[record.partition] = max(before, message.published_at)
                 ready = self._linked(record, message, name, clamped, only_watched=True)
             except RecordError:
                 continue  # it is refused when its turn comes
             if ready is None or not self._is_read(ready.lang) or self._is_repeat(record, name):
                 continue
-            self.turns.begin(name, record.partition, record.offset)
+            self.turns.begin(name, record.partition, record.offset, watched=True)
             self.turns.take_ahead(record.partition, record.offset)
             taken.append(record)
             batch.ready.append(ready)
@@ -269,7 +273,8 @@ class ScoringStage:
             detail = f"no model reads {ready.lang!r}: name one under classifier.languages, and send the message again"
             batch.dead.append(self._refused(record, "no_model", detail))
         else:
-            self.turns.begin(name, record.partition, record.offset)
+            watched = any(link.watched for link in ready.links)
+            self.turns.begin(name, record.partition, record.offset, watched=watched)
             batch.ready.append(ready)
 
     def _is_repeat(self, record: RawRecord, name: str) -> bool:

@@ -16,6 +16,7 @@ class Turns:
         self._next: dict[int, int] = {}
         self._ahead: dict[int, set[int]] = {}
         self._under_way: dict[str, tuple[int, int]] = {}
+        self._watched: dict[str, int] = {}
 
     @property
     def next_offsets(self) -> dict[int, int]:
@@ -50,9 +51,22 @@ class Turns:
         self._next = {number: offset for number, offset in self._next.items() if number in partitions}
         self._ahead = {number: offsets for number, offsets in self._ahead.items() if number in partitions}
 
-    def begin(self, message_id: str, partition: int, offset: int) -> None:
-        """Note that a message is under way: prepared, and what follows from it not delivered yet."""
+    def begin(self, message_id: str, partition: int, offset: int, *, watched: bool = False) -> None:
+        """Note that a message is under way: prepared, and what follows from it not delivered yet.
+
+        Args:
+            message_id: of the message.
+            partition: where it stands.
+            offset: where it stands.
+            watched: it speaks of a company on a watch list.
+        """
         self._under_way[message_id] = (partition, offset)
+        if watched:
+            self._watched[message_id] = partition
+
+    def watched_under_way(self) -> set[int]:
+        """Return the partitions of which a message about a watched company is under way."""
+        return set(self._watched.values())
 
     def is_under_way(self, message_id: str, partition: int, offset: int) -> bool:
         """Whether a message is under way from another place than this one.
@@ -68,3 +82,4 @@ class Turns:
     def end(self, message_id: str) -> None:
         """Note that a message is under way no more."""
         self._under_way.pop(message_id, None)
+        self._watched.pop(message_id, None)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from streams.errors import InputError
 from streams.monitor.bins import BIN_MS, to_ms
-from streams.records import LogEntry, Mention, Progress
+from streams.records import AheadProgress, LogEntry, Mention, Progress, Seed
 from streams.replay.core import time_alone
 from streams.replay.sources.partitioner import partition_of
 
@@ -44,8 +44,8 @@ def spread(records: Iterable[LogEntry], partitions: int, *, lateness_s: float) -
     """
     steps = _Steps(lateness_s)
     for reached, at, record in _timed(records):
-        if isinstance(record, Progress):
-            if steps.are_new(record):
+        if isinstance(record, Progress | AheadProgress):
+            if isinstance(record, AheadProgress) or steps.are_new(record):
                 for number in range(partitions):
                     yield Due(reached, at, number, None, record)
             continue
@@ -77,8 +77,8 @@ def keep_apart(lanes: Mapping[int, Iterable[LogEntry]], partitions: int, *, late
 def _lane(number: int, records: Iterable[LogEntry], partitions: int, lateness_s: float) -> Iterator[Due]:
     steps = _Steps(lateness_s)
     for reached, at, record in _timed(records):
-        if isinstance(record, Progress):
-            if steps.are_new(record):
+        if isinstance(record, Progress | AheadProgress):
+            if isinstance(record, AheadProgress) or steps.are_new(record):
                 yield Due(reached, at, number, None, record)
             continue
         key, own = _place(record, partitions)
@@ -90,9 +90,8 @@ def _lane(number: int, records: Iterable[LogEntry], partitions: int, lateness_s:
         yield Due(reached, at, number, key, record)
 
 
-def _place(record: LogEntry, partitions: int) -> tuple[bytes, int]:
-    entity: str = record.entity  # type: ignore[union-attr]  # a Progress is of no entity, and never comes here
-    return entity.encode(), partition_of(entity, partitions)
+def _place(record: Mention | Seed, partitions: int) -> tuple[bytes, int]:
+    return record.entity.encode(), partition_of(record.entity, partitions)
 
 
 class _Steps:
@@ -142,4 +141,6 @@ def _timed(records: Iterable[LogEntry]) -> Iterator[tuple[datetime, datetime, Lo
 def _event_time(record: LogEntry) -> datetime | None:
     if isinstance(record, Mention):
         return record.published_at
+    if isinstance(record, AheadProgress):
+        return None  # its time is ahead of the others', and would take them along
     return record.event_time if isinstance(record, Progress) else record.learned_until

@@ -24,7 +24,7 @@ from streams.ingest.decode import Limits
 from streams.ingest.readers import is_json_lines, read_lines, read_rows
 from streams.ingest.rows import check_columns
 from streams.monitor.bins import BIN_MS
-from streams.records import LogEntry, Mention, Origin, Progress, Seed
+from streams.records import AheadProgress, LogEntry, Mention, Origin, Progress, Seed
 from streams.replay.core import time_alone
 from streams.replay.sources.files import (
     Tally,
@@ -190,7 +190,7 @@ class MentionFiles:
                     tally.kept += 1
                     clock.reached(at)
                     yield Numbered(number, _of_one_partition(record, number))
-            elif isinstance(record, Progress):
+            elif isinstance(record, Progress | AheadProgress):
                 yield Numbered(number, self._progress(record, clock, path, line))
             elif isinstance(record, Seed):
                 if window.knows(record.learned_at):
@@ -207,12 +207,14 @@ class MentionFiles:
             return record
         return time_alone(record)
 
-    def _progress(self, record: Progress, clock: _Clock, path: Path, line: int) -> Progress:
+    def _progress(self, record: Progress | AheadProgress, clock: _Clock, path: Path, line: int) -> LogEntry:
         if not clock.own:
             raise InputError(
                 f"{path}:{line}: a progress record, as written from squall.mentions, in a feed that did not begin with "
                 "one: replay such files on their own, or with --sort, which does without them"
             )
+        if isinstance(record, AheadProgress):
+            return record
         clock.partitions = max(clock.partitions, record.partitions)
         if record.event_time is not None:
             clock.reached(record.event_time)
@@ -285,7 +287,7 @@ class MentionFiles:
 
 
 def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator[_Item]]:
-    """The first record among the first rows, and all rows. Seeds, which may come before all else, are no rows here."""
+    """The first mention or step of the clock among the first rows, and all rows. Seeds may come before all else."""
     head: list[_Item] = []
     bad = 0
     for item in items:
@@ -295,7 +297,7 @@ def _peeked(items: Iterator[_Item]) -> tuple[Mention | Progress | None, Iterator
             bad += 1
             if bad == _PEEKED:
                 break
-        elif not isinstance(record, Seed):
+        elif isinstance(record, Mention | Progress):
             return record, chain(head, items)
     return None, chain(head, items)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 
 import msgspec
 from hypothesis import given, settings
@@ -13,14 +14,14 @@ from streams.monitor import MonitorOptions, PartitionMonitor, default_rules
 from streams.monitor.bins import to_ms
 from streams.monitor.clock import observe
 from streams.monitor.state import ClockState
-from streams.records import Alert, Mention, Progress, encode
+from streams.records import AheadProgress, Alert, LogEntry, Mention, Progress, encode
 from streams.replay.core import time_alone
 from tests.streams.monitor.invented import incident
 
 OPTIONS = MonitorOptions()
 
 
-def watch(records: Sequence[Mention | Progress]) -> tuple[list[Alert], int]:
+def watch(records: Sequence[LogEntry]) -> tuple[list[Alert], int]:
     """What a monitor makes of records: alerts, and how many mentions came late."""
     monitor = PartitionMonitor(0, default_rules(), OPTIONS)
     alerts = [alert for offset, record in enumerate(records) for alert in monitor.absorb(record, offset)]
@@ -84,3 +85,99 @@ def test_the_clock_takes_from_a_mention_ahead_what_it_takes_from_the_step_that_s
         states.append(state)
     assert states[0] == states[1]
     assert states[0].watermark_ms == to_ms(first.published_at)
+
+
+def read_on(mentions: Sequence[Mention], dice: random.Random) -> list[LogEntry]:
+    """The same with AURL on a watch list: how far was read ahead is said, and what is in turn falls hours behind."""
+    found: list[LogEntry] = [Progress(partition=0, partitions=1, event_time=None, idle=False)]
+    early = 0
+    for number, mention in enumerate(mentions):
+        if number >= early:
+            early = min(len(mentions), number + dice.randrange(1, 2_000))
+            for other in mentions[number:early]:
+                if other.entity == "AURL":
+                    found.append(msgspec.structs.replace(other, ahead=True, watched=True))
+            found.append(AheadProgress(partition=0, event_time=mentions[early - 1].published_at))
+        found += [progress(mention)] if mention.entity == "AURL" else [mention, progress(mention)]
+    return found
+
+
+def on_one_partition() -> list[Mention]:
+    return [
+        msgspec.structs.replace(one, origin=msgspec.structs.replace(one.origin, partition=0))
+        for one in sorted(incident(random.Random(3)), key=lambda one: one.published_at)
+    ]
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 10_000))
+def test_the_minutes_of_watched_companies_close_before_the_turn_of_all_others_and_no_alert_changes(seed: int) -> None:
+    mentions = on_one_partition()
+    alerts, _ = watch(in_turn(mentions))
+    log = read_on(mentions, random.Random(seed))
+    monitor = PartitionMonitor(0, default_rules(), OPTIONS)
+    found: list[Alert] = []
+    for offset, record in enumerate(log):
+        for alert in monitor.absorb(record, offset):
+            found.append(alert)
+            assert monitor.watermark_ms is not None
+            if alert.labels["entity"] != "AURL":
+                assert to_ms(alert.at) <= monitor.watermark_ms
+    assert monitor.take_counters().late == 0
+    assert sorted(map(encode, found)) == sorted(map(encode, alerts))
+
+
+def test_an_alert_of_a_watched_company_does_not_wait_for_the_turn_of_all_others() -> None:
+    mentions = on_one_partition()
+    monitor = PartitionMonitor(0, default_rules(), OPTIONS)
+    fired = []
+    for offset, record in enumerate(read_on(mentions, random.Random(5))):
+        for alert in monitor.absorb(record, offset):
+            if alert.labels["entity"] == "AURL" and alert.state == "firing":
+                fired.append((to_ms(alert.at), monitor.watermark_ms))
+    assert fired
+    assert all(watermark is not None and at > watermark for at, watermark in fired)
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.integers(0, 10_000))
+def test_a_monitor_that_is_restored_at_any_point_goes_on_with_both_clocks(seed: int) -> None:
+    dice = random.Random(seed)
+    log = read_on(on_one_partition(), random.Random(5))
+    whole = PartitionMonitor(0, default_rules(), OPTIONS)
+    wanted = [encode(alert) for offset, record in enumerate(log) for alert in whole.absorb(record, offset)]
+    cuts = sorted(dice.sample(range(1, len(log)), 5))
+    store: dict[str, bytes] = {}
+    found: list[bytes] = []
+    first = 0
+    for cut in [*cuts, len(log)]:
+        monitor = PartitionMonitor(0, default_rules(), OPTIONS)
+        monitor.restore(store.items())
+        for offset in range(max(0, first - 50), cut):  # some are read a second time
+            found += map(encode, monitor.absorb(log[offset], offset))
+        changes = monitor.changes()
+        for key, value in (*changes.entities, *changes.clock):
+            if value is None:
+                store.pop(key, None)
+            else:
+                store[key] = value
+        first = cut
+    assert found == wanted
+
+
+def test_a_company_that_leaves_the_watch_list_opens_no_minute_again_that_was_closed_ahead() -> None:
+    mentions = [one for one in on_one_partition() if one.entity == "AURL"][:40]
+    monitor = PartitionMonitor(0, default_rules(), OPTIONS)
+    closed: list[int] = []
+    monitor = PartitionMonitor(0, default_rules(), OPTIONS, on_bin=lambda found: closed.append(found.start_ms))
+    log: list[LogEntry] = [Progress(partition=0, partitions=1, event_time=mentions[0].published_at, idle=False)]
+    log += [msgspec.structs.replace(one, ahead=True, watched=True) for one in mentions]
+    log.append(AheadProgress(partition=0, event_time=mentions[-1].published_at + timedelta(hours=1)))
+    log += [msgspec.structs.replace(one, message_id=f"{one.message_id}-again") for one in mentions]
+    log.append(
+        Progress(partition=0, partitions=1, event_time=mentions[-1].published_at + timedelta(days=1), idle=False)
+    )
+    for offset, record in enumerate(log):
+        monitor.absorb(record, offset)
+    assert len(closed) == len(set(closed))
+    assert monitor.take_counters().late == len(mentions)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from streams.records import FeedMark, Progress
-from streams.scoring import FeedClock
+from streams.records import AheadProgress, FeedMark, Progress
+from streams.scoring import AheadClock, FeedClock
 from streams.scoring.feeds import ABANDONED_AFTER, LIVE_WITHIN
 
 IDLE_S = 5.0
@@ -286,3 +286,38 @@ def test_the_message_that_came_before_a_handover_keeps_a_slower_partition_from_b
         observe(state, news, lateness_ms=lateness_ms)
     ahead = Progress(partition=1, partitions=2, event_time=NOW + timedelta(hours=1), idle=False)
     assert observe(state, ahead, lateness_ms=lateness_ms) == before  # what waits on the other one is not late
+
+
+def at_minute(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+def test_how_far_was_read_ahead_is_told_once_a_minute_and_never_backwards() -> None:
+    ahead = AheadClock()
+    assert ahead.news(NOTHING) == []
+    ahead.read({1: at_minute(3.2), 0: at_minute(5)})
+    assert ahead.news(NOTHING) == [
+        AheadProgress(partition=0, event_time=at_minute(5)),
+        AheadProgress(partition=1, event_time=at_minute(3.2)),
+    ]
+    ahead.read({1: at_minute(3.9), 0: at_minute(4)})
+    assert ahead.news(NOTHING) == []
+    ahead.read({1: at_minute(4)})
+    assert ahead.news(NOTHING) == [AheadProgress(partition=1, event_time=at_minute(4))]
+
+
+def test_what_is_told_of_a_partition_waits_for_what_is_under_way_in_its_turn() -> None:
+    ahead = AheadClock()
+    ahead.read({0: at_minute(1), 1: at_minute(2)})
+    assert ahead.news({0}) == [AheadProgress(partition=1, event_time=at_minute(2))]
+    assert ahead.news(NOTHING) == [AheadProgress(partition=0, event_time=at_minute(1))]
+
+
+def test_what_was_read_ahead_of_a_partition_that_moved_away_is_told_no_more() -> None:
+    ahead = AheadClock()
+    ahead.read({0: at_minute(1), 1: at_minute(2)})
+    ahead.keep({1})
+    assert ahead.news(NOTHING) == [AheadProgress(partition=1, event_time=at_minute(2))]
+    ahead.keep(NOTHING)
+    ahead.read({1: at_minute(2)})  # it came back, and with it whoever told of it last may not have been this process
+    assert ahead.news(NOTHING) == [AheadProgress(partition=1, event_time=at_minute(2))]

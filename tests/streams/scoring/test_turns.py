@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 
 import msgspec
 from hypothesis import given, settings
@@ -12,9 +13,9 @@ from models.testing import FakeClassifier
 from streams.ingest.entities import Linker, Watchlist
 from streams.ingest.entities.watchlist import WatchEntry
 from streams.ingest.redact import Redactor
-from streams.scoring import Prepared, RawRecord, ScoringStage, StageOptions
+from streams.scoring import AheadClock, Prepared, RawRecord, ScoringStage, StageOptions
 from streams.scoring.turns import Turns
-from tests.streams.scoring.test_stage import BAD_NEWS, COMPANIES, LIMITS, SCORED, make_stage, message, raw
+from tests.streams.scoring.test_stage import BAD_NEWS, COMPANIES, LIMITS, NOW, SCORED, make_stage, message, raw
 
 OTHER_NEWS = "Quillentor opens a plant"
 
@@ -141,3 +142,35 @@ def test_however_reading_ahead_and_in_turn_interleave_each_message_is_mentioned_
             read += count
         mentioned.update(deliver(stage, batch))
     assert mentioned == Counter(f"wire:{n}" for n in range(len(records)))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from(["turn", "ahead", "deliver"]), st.integers(1, 12)), max_size=30))
+def test_nobody_is_told_of_a_time_before_all_that_watched_companies_had_until_then_is_delivered(
+    steps: list[tuple[str, int]],
+) -> None:
+    stage, clock = watching_stage(), AheadClock()
+    records = [
+        message(BAD_NEWS if n % 3 == 0 else OTHER_NEWS, id=str(n), offset=n, at=NOW - timedelta(minutes=40 - n))
+        for n in range(40)
+    ]
+    due = {f"wire:{n}": NOW - timedelta(minutes=40 - n) for n in range(0, 40, 3)}
+    read, read_ahead = 0, 0
+    in_turn: list[Prepared] = []
+    told: list[datetime] = []
+    for step, count in steps:
+        if step == "turn":
+            in_turn.append(stage.prepare(records[read : read + count]))
+            read = min(len(records), read + count)
+        elif step == "deliver" and in_turn:
+            for name in deliver(stage, in_turn.pop(0)):
+                due.pop(name, None)
+        elif step == "ahead":
+            read_ahead = max(read, read_ahead)
+            batch = stage.prepare_ahead(records[read_ahead : read_ahead + count])
+            read_ahead = read_ahead + count if read else read_ahead
+            for name in deliver(stage, batch):
+                del due[name]
+            clock.read(batch.ahead_to)
+            told += [news.event_time for news in clock.news(stage.turns.watched_under_way())]
+        assert not told or all(at > max(told) for at in due.values())
