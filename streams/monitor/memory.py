@@ -108,10 +108,11 @@ def unpack_hashes(data: bytes) -> list[int]:
 
 def pack_authors(votes: Mapping[int, int]) -> dict[int, bytes]:
     """Write the votes that authors have used, by author's hash."""
-    by_votes: dict[int, list[int]] = {}
-    for author, used in votes.items():
-        by_votes.setdefault(used, []).append(author)
-    return {used: pack_hashes(authors) for used, authors in sorted(by_votes.items())}
+    # As many passes as there are numbers of votes, which are few: an author has two an hour.
+    return {
+        used: pack_hashes([author for author, own in votes.items() if own == used])
+        for used in sorted(set(votes.values()))
+    }
 
 
 def unpack_authors(packed: Mapping[int, bytes]) -> dict[int, int]:
