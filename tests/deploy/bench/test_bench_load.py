@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from deploy.bench.accounts import Accounts
+from deploy.bench.closing import behind, closing_figures
 from deploy.bench.feed import SURGE_MESSAGES, everyday_companies
 from deploy.bench.load_outcome import Delayed, LoadRun, load_figures
 from deploy.bench.mixed_feed import Habits, MixedFeed, fate_of, fates
@@ -18,7 +19,7 @@ from deploy.bench.sampling import Sample, slope_per_h
 from deploy.cli import bench as command
 from models.files import DEFAULT_MODEL
 from streams.config import Settings
-from streams.records import decode_message
+from streams.records import AheadProgress, Progress, decode_message
 
 NOW = datetime(2026, 3, 18, 10, 0, tzinfo=UTC)
 COMPANIES = everyday_companies()
@@ -168,3 +169,25 @@ def test_a_tiny_burst_is_accounted_for_to_the_last_message(
     assert figures["accounted for"]["value"] == 5_200
     assert figures["mentions marked degraded"]["value"] > 0
     assert figures["mentions marked degraded"]["note"].endswith("of watched companies 0")
+
+
+def test_the_watermarks_are_followed_by_the_log_and_that_of_watched_companies_apart() -> None:
+    start_ms = round(NOW.timestamp() * 1000)
+    log = [
+        (0, start_ms, Progress(partition=0, partitions=2, event_time=NOW, idle=False)),
+        (0, start_ms, Progress(partition=1, partitions=2, event_time=NOW, idle=False)),
+        (0, start_ms + 60_000, Progress(partition=0, partitions=2, event_time=NOW + timedelta(minutes=1), idle=False)),
+        (0, start_ms + 60_000, AheadProgress(partition=1, event_time=NOW + timedelta(minutes=1))),
+        (0, start_ms + 90_000, Progress(partition=1, partitions=2, event_time=NOW, idle=False)),
+    ]
+    found = behind(log, lateness_ms=30_000)
+    assert [(one.watched_ms, one.all_ms) for one in found] == [
+        (30_000, 30_000),
+        (90_000, 90_000),
+        (30_000, 90_000),
+        (60_000, 120_000),
+    ]
+    calm, burst = Offered(0, 1, start_ms, start_ms + 1, 0.0), Offered(1, 2, start_ms + 1, start_ms + 100_000, 0.0)
+    figures = {figure.name: figure for figure in closing_figures(found, [("before", calm), ("during", burst)])}
+    assert figures["watched, during: watermark behind the clock, p99"].ratio == pytest.approx(3.0)
+    assert figures["all, during: watermark behind the clock, p99"].value == 120.0
