@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from streams.monitor.bins import HOUR_MS, to_ms
-from streams.monitor.state import Heard
+from streams.monitor.state import ClockState, Heard
 from streams.records import LogEntry, Mention, Progress
 
 STEP_MS = 300_000
@@ -22,6 +22,16 @@ MOST_OUTAGES = 64
 
 Outage = tuple[int, int]
 """Begin and end, ms since the epoch."""
+
+
+def hear(clock: ClockState, record: LogEntry) -> None:
+    """Take one record of the log into account, after the clock has; `clock` is changed in place."""
+    heard = clock.heard
+    if heard is None:
+        heard = clock.heard = Heard()
+    note(heard, record)
+    if clock.watermark_ms is not None:
+        settle(heard, clock.watermark_ms)
 
 
 def note(heard: Heard, record: LogEntry) -> None:

@@ -27,10 +27,11 @@ from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.keeping import Keeper
 from streams.monitor.options import MonitorOptions
-from streams.monitor.outages import note, outages_until, settle
+from streams.monitor.outages import hear, outages_until
 from streams.monitor.rules import RuleSet
 from streams.monitor.seeds import Learned, SeedOutcome, decide, lessons, plant
-from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Heard, Vote, decode_state, encode_state
+from streams.monitor.state import CLOCK_SCHEMA, ClockState, EntityState, Vote, decode_state, encode_state
+from streams.monitor.tally import vote_of
 from streams.records import Alert, KeptBackBy, LogEntry, Mention, Seed, Silence, Suppressed
 
 _log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class PartitionMonitor:
             self._clock_changed = True
             observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
             if self._context.counts_silence:
-                self._hear(record)
+                hear(self._clock, record)
         watermark_ms = self._clock.watermark_ms
         if watermark_ms is None:
             return []
@@ -295,7 +296,7 @@ class PartitionMonitor:
             state.late += 1
             return
         self.counters.absorbed += 1
-        self._open(state, _vote(mention, at_ms))
+        self._open(state, vote_of(mention, at_ms))
 
     def _seed(self, seed: Seed, offset: int) -> None:
         state = self._entities.get(seed.entity)
@@ -352,14 +353,6 @@ class PartitionMonitor:
                 heapq.heappush(due, found)  # it has left the watch list, and waits as all others do
         return heapq.heappop(due) if is_due else None
 
-    def _hear(self, record: LogEntry) -> None:
-        heard = self._clock.heard
-        if heard is None:
-            heard = self._clock.heard = Heard()
-        note(heard, record)
-        if self._clock.watermark_ms is not None:
-            settle(heard, self._clock.watermark_ms)
-
     def _count_kept_back(self, alerts: Iterable[Alert]) -> None:
         counted = self.counters.suppressed
         for alert in alerts:
@@ -390,25 +383,3 @@ def _key(kind: str, *parts: str) -> str:
 
 def _hour_key(name: str, place: Place) -> str:
     return _key(_HOUR, name, str(place.hour), str(place.slot))
-
-
-def _vote(mention: Mention, at_ms: int) -> Vote:
-    return Vote(
-        at_ms=at_ms,
-        message_id=mention.message_id,
-        source=mention.source,
-        negative=mention.negative,
-        topic=mention.topic,
-        text=mention.text,
-        model=f"{mention.model.name}@{mention.model.version}",
-        title=mention.title,
-        author=mention.author,
-        url=mention.url,
-        truncated=mention.truncated,
-        clamped=mention.clamped,
-        degraded=mention.degraded is True,
-        given_story=None if mention.story is msgspec.UNSET else mention.story,
-        positive=mention.positive,
-        relevance=mention.relevance,
-        lang=mention.lang,
-    )

@@ -61,7 +61,7 @@ class Unrest(msgspec.Struct, array_like=True, gc=False):
     """Their faded number."""
 
 
-class Vote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+class Vote(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A mention that waits for its bin to close, with what evidence needs of it."""
 
     at_ms: int

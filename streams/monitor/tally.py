@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec import UNSET, UnsetType
 
 from streams.monitor.state import Vote
-from streams.records import ModelChange
+from streams.records import Mention, ModelChange
 
 
 @dataclass(slots=True)
@@ -41,3 +41,32 @@ class Tally:
     """A model whose scores are new at the company."""
     outages: Sequence[tuple[int, int]] = ()
     """When nothing was heard of any company: begin and end, ascending."""
+
+
+def vote_of(mention: Mention, at_ms: int) -> Vote:
+    """Return what of a mention waits for its bin to close.
+
+    Args:
+        mention: the mention.
+        at_ms: its event time, ms since the epoch.
+    """
+    # By position: this is done for every mention, and names are looked up one by one.
+    return Vote(
+        at_ms,
+        mention.message_id,
+        mention.source,
+        mention.negative,
+        mention.topic,
+        mention.text,
+        f"{mention.model.name}@{mention.model.version}",
+        mention.title,
+        mention.author,
+        mention.url,
+        mention.truncated,
+        mention.clamped,
+        mention.degraded is True,
+        None if mention.story is UNSET else mention.story,
+        mention.positive,
+        mention.relevance,
+        mention.lang,
+    )
