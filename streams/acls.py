@@ -230,6 +230,7 @@ def _replay(settings: Settings) -> list[Grant]:
         Grant("topic", topics.messages, "READ", "replays messages"),
         Grant("topic", topics.mentions, "READ", "replays mentions"),
         Grant("topic", topics.alerts, "READ", "holds what was raised against the log (--check)"),
+        Grant("topic", topics.control, "READ", "knows what was silenced"),
     ]
 
 

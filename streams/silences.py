@@ -19,6 +19,7 @@ from streams.control import tell_workers
 from streams.errors import BrokerError, InputError, RecordError
 from streams.ingest.producer import DELIVERY_TIMEOUT_S, kafka_producer
 from streams.matchers import parse_matcher
+from streams.monitor.keeping import Keeper
 from streams.records import Silence, SilenceMatcher, control_key, decode_control
 
 KEPT = timedelta(days=30)
@@ -96,6 +97,18 @@ def read_silences(settings: Settings) -> list[Silence]:
         if isinstance(decoded, Silence):
             found[control_key(decoded)] = decoded
     return sorted(found.values(), key=lambda one: (one.starts_at, one.id))
+
+
+def applicable(silences: Iterable[Silence]) -> list[Silence]:
+    """Return those that a monitor can apply; of one whose matcher is broken every worker says so."""
+    found = []
+    for silence in silences:
+        try:
+            Keeper((silence,))
+        except ValueError:
+            continue
+        found.append(silence)
+    return found
 
 
 def tell_silence(settings: Settings, silence: Silence, known: Iterable[Silence]) -> None:

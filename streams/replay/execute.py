@@ -14,6 +14,7 @@ import msgspec
 from streams.assembly import company_names, monitor_options
 from streams.config import Settings
 from streams.errors import InputError, ReplayError
+from streams.records import Silence
 from streams.replay.finish import Rescored, finish
 from streams.replay.journal import Journal
 from streams.replay.plan import Mode, Plan, RulesRead
@@ -155,6 +156,7 @@ def run_plan(
         entity=plan.entity,
         on_progress=on_progress,
         on_bad=on_bad,
+        silences=plan.silences,
     )
 
 
@@ -203,9 +205,19 @@ def _as_scored(request: Request, settings: Settings, work: WorkFolder, journal: 
         trust_stories=request.trust_stories,
         resume=journal.facts(),
     )
-    plan = plan_of(request, settings, "as-scored", {"trust_stories": request.trust_stories})
+    silences = _silences(settings) if source.facts.kind == "kafka" else ()
+    said = {"silences": len(silences)} if silences else {}
+    plan = plan_of(request, settings, "as-scored", {"trust_stories": request.trust_stories, **said})
+    plan = replace(plan, silences=silences)
     journal.adopt(plan.identity(source.facts), source.facts)
     return plan, source.facts, of_entity(source, request), None
+
+
+def _silences(settings: Settings) -> tuple[Silence, ...]:
+    """What the desk had silenced, where the log itself is read: the alerts come out as they did live."""
+    from streams.silences import applicable, read_silences
+
+    return tuple(applicable(read_silences(settings)))
 
 
 def _rescored(request: Request, settings: Settings, work: WorkFolder, journal: Journal, watch: Watch) -> _Prepared:

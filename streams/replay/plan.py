@@ -15,6 +15,7 @@ import msgspec
 from streams.errors import RuleError
 from streams.monitor import MonitorOptions, RuleSet
 from streams.monitor.rule_files import parse_rules
+from streams.records import Silence
 from streams.replay.results import FORMAT
 from streams.replay.sources.source import SourceFacts
 
@@ -73,6 +74,7 @@ class Plan:
         report_until: last event time of a transition that is reported, UTC.
         entity: this company only; the mentions of others then move the clock and no more.
         remarks: what else decided the records, to be shown: the model, the warm-up, what was known when, ...
+        silences: what the desk had silenced; applied by event time, as live.
     """
 
     rules: RulesRead
@@ -83,6 +85,7 @@ class Plan:
     report_until: datetime | None = None
     entity: str | None = None
     remarks: Mapping[str, Any] = field(default_factory=dict)
+    silences: tuple[Silence, ...] = ()
 
     def identity(self, facts: SourceFacts) -> dict[str, str]:
         """Return in words all that decides the results of this run on a source: a run goes on only as what it was."""
@@ -94,11 +97,16 @@ class Plan:
             "the begin of the range": _said(self.report_from, "open"),
             "the end of the range": _said(self.report_until, "open"),
             "the company": self.entity or "all",
-            "the company names": hashlib.sha256(names).hexdigest()[:12],
+            "the company names": _digest(names),
             "the format": str(FORMAT),
             **{f"monitor.{key}": str(value) for key, value in msgspec.structs.asdict(self.options).items()},
             **{key: str(value) for key, value in self.remarks.items()},
+            **({"the silences": _digest(msgspec.json.encode(self.silences))} if self.silences else {}),
         }
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def _said(time: datetime | None, unset: str) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from streams.monitor import MonitorOptions, PartitionMonitor, RuleSet
 from streams.monitor.bins import from_ms, to_ms
 from streams.monitor.partition import Changes
-from streams.records import Alert, Mention
+from streams.records import Alert, Mention, Silence
 from streams.replay.core import time_alone
 from streams.replay.journal import Journal, Position
 from streams.replay.sources.source import BadRecord, MentionSource, OnBad
@@ -61,6 +62,7 @@ def run_monitor(
     on_progress: OnProgress | None = None,
     on_bad: OnBad | None = None,
     save_every: int = SAVE_EVERY,
+    silences: Sequence[Silence] = (),
 ) -> None:
     """Read a source to its end, partition by partition, and write what follows from it to a journal.
 
@@ -78,6 +80,7 @@ def run_monitor(
         on_progress: told now and then how far it is.
         on_bad: told of each record that cannot be used; after a kill, of some of them again.
         save_every: records per transaction of the journal.
+        silences: what the desk had silenced.
 
     Raises:
         InputError: the source breaks off.
@@ -89,7 +92,8 @@ def run_monitor(
     with _seldom_collected():
         for partition in source.partitions:
             if not journal.position(partition).done:
-                run.partition(source, partition, rules, options, names or {}, save_every)
+                make = partial(PartitionMonitor, partition, rules, options, names=names, silences=silences)
+                run.partition(source, partition, rules, make, save_every)
     run.tell()
 
 
@@ -135,8 +139,7 @@ class _Run:
         source: MentionSource,
         partition: int,
         rules: RuleSet,
-        options: MonitorOptions,
-        names: Mapping[str, str],
+        make: Callable[..., PartitionMonitor],
         save_every: int,
     ) -> None:
         """Read what is left of one partition."""
@@ -144,7 +147,7 @@ class _Run:
         timeline = Timeline(rules, since_ms=self._from_ms, until_ms=self._until_ms)
         if position.hours:
             timeline.load(position.hours)
-        monitor = PartitionMonitor(partition, rules, options, names=names, on_bin=timeline.add)
+        monitor = make(on_bin=timeline.add)
         monitor.restore(self._journal.state(partition))
         # Everything that this loop touches for each record is a local name: it runs for each of millions.
         absorb, keep, entity, until_ms = monitor.absorb, self._keep, self._entity, self._until_ms

@@ -50,7 +50,10 @@ class Desk:
         self._at = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=30)
 
     def squall(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "deploy.cli", "--config", str(self._config), "silences", *words]
+        return self.run("silences", *words)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "deploy.cli", "--config", str(self._config), *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     def feed(self, negative: float, minutes: int = 8) -> None:
@@ -95,7 +98,9 @@ def desk(settings_with_topics: Settings, tmp_path: Path) -> Iterator[Desk]:
             yield Desk(settings, worker.wait_ready(), receiver, tmp_path)
 
 
-def test_what_is_silenced_calls_nobody_and_is_told_when_the_silence_is_expired_while_it_fires(desk: Desk) -> None:
+def test_what_is_silenced_calls_nobody_and_is_told_when_the_silence_is_expired_while_it_fires(
+    desk: Desk, tmp_path: Path
+) -> None:
     begin = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
     added = desk.squall("add", "entity=AURL", "rule=~Hi.*", "--for", "5h", "--from", begin,
                         "--comment", "a known story", "--by", "night-desk")  # fmt: skip
@@ -130,6 +135,8 @@ def test_what_is_silenced_calls_nobody_and_is_told_when_the_silence_is_expired_w
     desk.feed(0.0, minutes=30)
     until(lambda: (found.id, "resolved") in desk.heard(), "the receiver is not told that it is over")
     assert [state for one, state in desk.heard() if one == found.id] == ["firing", "resolved"]
+    checked = desk.run("replay", "kafka:", "--as-scored", "--check", "--out", str(tmp_path / "run"))
+    assert checked.returncode == 0, checked.stdout + checked.stderr  # a replay knows the silences
     assert desk.squall("list").stdout.strip() == "Nothing is silenced."
     assert id_ in desk.squall("list", "--all").stdout
     assert "is over already" in desk.squall("expire", id_).stdout
