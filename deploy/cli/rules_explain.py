@@ -112,7 +112,8 @@ def _rule(found: Explanation) -> list[str]:
     usual = f"  usually {_percent(found.usual)} negative{history}"
     if rule.is_e_detector:
         usual += f"; evidence gathers above {_percent(found.usual + found.margin)}"
-    lines = [f"{rule.alert} ({rule.type}): {found.state}{since}"]
+    kept = "" if found.kept is None else f", by {found.kept.by} {found.kept.what}"
+    lines = [f"{rule.alert} ({rule.type}): {found.state}{since}{kept}"]
     if rule.where is not None:
         lines.append(f"  reads: {where_in_words(rule.where)}")
     if rule.type != "composite":
@@ -124,7 +125,7 @@ def _rule(found: Explanation) -> list[str]:
         what = f"run{onset}" if rule.is_e_detector else f"window of {rule.window}"
         lines.append(f"  {what}: {_percent(found.share)} of {found.votes} stories are negative")
     lines += [_check(check) for check in found.checks]
-    if found.state == "firing":
+    if found.state in ("firing", "recovering") or (found.kept is not None and found.kept.by != "cooldown"):
         return lines
     unmet = ", ".join(_NAMES.get(check.name, check.name) for check in found.unmet)
     if any(check.name == "cooldown" for check in found.unmet):

@@ -13,6 +13,7 @@ from streams.monitor.explain_methods import Check, Measured, checks_of, measured
 from streams.monitor.rules import Rule
 from streams.monitor.state import RuleState, Run
 from streams.monitor.usual import margin
+from streams.records import Suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Explanation:
 
     Attributes:
         rule: the rule.
-        state: where its alert stands: inactive, pending or firing.
+        state: where its alert stands, in the words of its records; resolved is inactive.
         since_ms: since when, in event time; None while inactive.
         usual: share that is usual, 0 to 1.
         margin: how far above it is still nothing; 0 for a threshold.
@@ -31,6 +32,7 @@ class Explanation:
         onset_ms: when the run began; None without one.
         checks: what the rule asks for. It fires when all are met, for as long as `for` says.
         measured: what was measured beside a share; None for a rule that goes by that alone.
+        kept: what keeps the alert back; None for nothing.
     """
 
     rule: Rule
@@ -44,6 +46,7 @@ class Explanation:
     onset_ms: int | None
     checks: tuple[Check, ...]
     measured: Measured | None = None
+    kept: Suppressed | None = None
 
     @property
     def unmet(self) -> tuple[Check, ...]:
@@ -98,10 +101,11 @@ def explain(
     if life.state != "firing":
         left_min = max(0, life.cooldown_until_ms - end_ms) / BIN_MS
         checks.append(Check("cooldown", left_min, 0.0, left_min == 0))
-    since = {"pending": life.opened_ms, "firing": life.fired_ms}
+    since = {"pending": life.opened_ms, "firing": life.fired_ms, "suppressed": life.opened_ms}
     return Explanation(
         rule=rule,
-        state=life.state,
+        state=life.standing,
+        kept=life.kept,
         since_ms=since.get(life.state),
         usual=usual,
         margin=margin(rule.margin, memory.unrest) if rule.is_e_detector else 0.0,
