@@ -66,6 +66,23 @@ def test_what_five_rules_know_of_a_company_takes_4_kb_at_most(seed: int, window:
     assert sizes(again) == sizes(state)
 
 
+def test_five_rules_one_of_each_method_take_no_more_after_sixty_hours() -> None:
+    text = """
+rules:
+  - {alert: Share, type: spike, fire: {arl: 30d}}
+  - {alert: Volume, type: spike, method: return_period, signal: volume, fire: {return_period: 14d}}
+  - {alert: Sentiment, type: spike, method: zscore, signal: mean_sentiment, fire: {lte: -4}}
+  - {alert: High, type: threshold, window: 24h, fire: {gte: 0.7}}
+  - {alert: Novel, type: novelty, fire: {gte: 0.9}, quiet_below: 60}
+"""
+    watching = monitor(parse_rules(text, name="five.yaml"))
+    for record in heard(1):
+        watching.absorb(record, 0)
+    feed(watching, minutes=60 * 60, per_minute=2, rng=random.Random(1))
+    (state,) = watching.entities.values()
+    assert 1000 < sizes(state).rules <= MOST
+
+
 def test_a_rise_takes_no_more_for_longer_texts_and_more_messages() -> None:
     taken = []
     for minutes, length in ((60, 100), (240, 100), (240, 20_000)):
