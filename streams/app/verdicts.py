@@ -70,9 +70,11 @@ class VerdictReader:
 
     def _said(self, record: Any) -> Said | None:
         if record.value is None:
-            subject = None if record.key is None else subject_of(record.key)
-            if subject is None:
+            if record.key is None:
                 return None
+            subject = subject_of(record.key)
+            if subject is None:  # somebody else's producer, with a key of its own: the message's id, most likely
+                return str(record.key, "utf-8", "replace")
             return subject.id if subject.kind == "message" else f"alert {subject.id}"
         try:
             return decode_verdict(record.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -177,9 +178,10 @@ def test_verdicts_are_joined_with_the_answers_and_show_agreement_and_calibration
     assert worker.metric("squall_calibration_error") == pytest.approx(calibration_error(confidence, right))
     assert "is passed over" in worker.log.read_text()
 
-    first = next(iter(judged))
-    publish(settings, settings.topics.labels, [(first, None)])
-    until(reaches(worker, "squall_calibration_labels", 49), "the verdict that was taken back still counts")
+    first, second = list(judged)[:2]
+    by_subject = json.dumps(["message", first, None, "desk"], separators=(",", ":"))
+    publish(settings, settings.topics.labels, [(by_subject, None), (second, None)])
+    until(reaches(worker, "squall_calibration_labels", 48), "the verdicts that were taken back still count")
 
 
 def without_clocks(mentions: list[Mention]) -> list[bytes]:

@@ -76,10 +76,10 @@ async def test_it_begins_where_the_topic_ends_and_passes_over_what_is_no_verdict
     publish(settings, ("wire:old", encode(verdict("wire:old"))))
     async with reading(settings) as heard:
         await begun(settings, heard)
-        publish(settings, ("x", b"{"), ("wire:1", encode(verdict("wire:1"))), ("what is no key", None))
+        publish(settings, ("x", b"{"), ("wire:1", encode(verdict("wire:1"))), ("wire:7", None))
         publish(settings, ('["message","wire:0",null,"desk"]', None), ('["alert","a1",null,"desk"]', None))
-        await until(lambda: len(beyond_the_begin(heard)) == 3, "the verdicts are not read")
-    assert beyond_the_begin(heard) == [verdict("wire:1"), "wire:0", "alert a1"]
+        await until(lambda: len(beyond_the_begin(heard)) == 4, "the verdicts are not read")
+    assert beyond_the_begin(heard) == [verdict("wire:1"), "wire:7", "wire:0", "alert a1"]
     assert "is passed over" in caplog.text
 
 
