@@ -83,7 +83,7 @@ def surprise_chinese(evidence: Evidence) -> str:
         words = period_in_words(
             measure.return_period_days, beyond_history=measure.beyond_history is True, language="zh"
         )
-        return f"对这家公司来说，这么多报道{'是' if measure.beyond_history is True else ''}{words}"
+        return f"对这家公司来说，这么多报道{'是 ' if measure.beyond_history is True else ''}{words}"
     if measure.z is not UNSET:
         side = "高于" if measure.z >= 0 else "低于"
         return f"{side}这家公司自身历史 {abs(measure.z):.1f} 个标准差，对出现频率不作判断"

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from streams.deliver.chinese import alert_line_chinese
+from streams.deliver.measures import measured
 from streams.deliver.text import (
     STATE_WORDS,
     alert_line,
@@ -77,6 +78,7 @@ def view(alert: Alert, *, external_url: str, test: bool = False) -> dict[str, An
         "unusual": harmless(evidence.in_words) if firing else "",
         "share": percent(observed.share),
         "usual": percent(evidence.baseline.share),
+        "measured": measured(evidence),
         "behind": f"{plural(observed.stories, 'story', 'stories')} in {plural(observed.messages, 'message')} from "
         f"{plural(observed.sources, 'source')} and {plural(observed.authors, 'author')}",
         "topics": harmless(topics_named(alert)),

@@ -16,8 +16,10 @@ from streams.monitor.return_period import (
     ReturnPeriodOptions,
     ReturnPeriodState,
     days_in_words,
+    glance,
     in_words,
     pass_quietly,
+    pass_without_data,
     rarity,
     step,
 )
@@ -143,6 +145,34 @@ def test_silence_passed_at_once_is_silence_passed_in_steps() -> None:
     assert at_once.volume.hours == pytest.approx(in_steps.volume.hours, rel=0.02)
     assert at_once.tail.history_ms == in_steps.tail.history_ms
     assert at_once.tail.quantile == pytest.approx(in_steps.tail.quantile, rel=0.02)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 1 << 30), st.integers(0, 200), st.integers(0, 40))
+def test_a_glance_says_what_the_step_would_and_leaves_no_trace(seed: int, count: int, gap: int) -> None:
+    state, _ = feed([*counts_of(2, seed=seed), 60, 0, 3])
+    at_ms = state.end_ms + gap * STEP_MS
+    before = msgspec.msgpack.encode(state)
+    seen = glance(state, OPTIONS, count=count, at_ms=at_ms)
+    assert msgspec.msgpack.encode(state) == before
+    assert seen == step(state, OPTIONS, count=count, at_ms=at_ms)
+
+
+def test_at_a_glance_nothing_is_said_before_the_baseline_is_warm() -> None:
+    assert glance(feed(counts_of(0.5))[0], OPTIONS, count=500, at_ms=MONDAY_MS + DAY_MS) is None
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7, 24, 1000])
+def test_time_without_data_is_the_gap_that_the_next_step_would_find(steps: int) -> None:
+    told, found = grown(3), grown(3)
+    at_ms = told.end_ms + steps * STEP_MS
+    pass_without_data(told, OPTIONS, until_ms=at_ms + STEP_MS - 1)
+    for state in (told, found):
+        step(state, OPTIONS, count=10, at_ms=at_ms)
+    assert msgspec.msgpack.encode(told) == msgspec.msgpack.encode(found)
+    fresh = ReturnPeriodState()
+    pass_without_data(fresh, OPTIONS, until_ms=MONDAY_MS)
+    assert fresh == ReturnPeriodState()
 
 
 def test_silence_before_the_first_mention_or_of_less_than_a_step_is_nothing() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.monitor.bins import BIN_MS, DAY_MS
-from streams.monitor.zscore import ZscoreOptions, ZscoreState, step, zscore
+from streams.monitor.zscore import ZscoreOptions, ZscoreState, pass_zeros, step, zscore
 
 OPTIONS = ZscoreOptions(warm_values=10)
 START_MS = 19_723 * DAY_MS
@@ -102,3 +102,24 @@ def test_a_snapshot_goes_on_as_if_nothing_had_happened(before: list[float], afte
     for i, value in enumerate(after, len(before)):
         step(restored, OPTIONS, value=value, at_ms=START_MS + i * BIN_MS)
     assert restored == learned(before + after)
+
+
+@given(VALUES, st.integers(0, 400), st.integers(1, 3 * 24 * 60))
+def test_zeros_learned_at_once_are_zeros_learned_one_by_one(values: list[float], count: int, minutes: int) -> None:
+    at_once, one_by_one = learned(values), learned(values)
+    every_ms = minutes * BIN_MS
+    first_ms = at_once.at_ms + every_ms
+    pass_zeros(at_once, OPTIONS, count=count, every_ms=every_ms, at_ms=first_ms)
+    for i in range(count):
+        step(one_by_one, OPTIONS, value=0.0, at_ms=first_ms + i * every_ms)
+    assert at_once.at_ms == one_by_one.at_ms
+    assert at_once.weight == pytest.approx(one_by_one.weight, rel=1e-9)
+    assert at_once.mean == pytest.approx(one_by_one.mean, rel=1e-6, abs=1e-6)
+    assert at_once.squares == pytest.approx(one_by_one.squares, rel=1e-6, abs=1e-3)
+
+
+def test_a_year_of_zeros_takes_no_longer_than_a_day_of_them() -> None:
+    state = learned([1.0] * 20)
+    pass_zeros(state, OPTIONS, count=10**9, every_ms=BIN_MS, at_ms=state.at_ms + BIN_MS)
+    assert state.mean == pytest.approx(0, abs=1e-9)
+    assert math.isfinite(state.weight)
