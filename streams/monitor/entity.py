@@ -158,7 +158,10 @@ def close_bin(
     alerts += _write_all(steps, state, context, at_ms=tally.end_ms)
     learn_scale(state, context.rules, votes, ballots, at_ms=tally.end_ms)
     if context.on_bin is not None:
-        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), tally.negative, state.rules))
+        scored = tally.negative
+        if on_one_scale is not votes:  # a timeline shows what the models said
+            scored = math.fsum([vote.negative for vote, ballot in zip(votes, ballots, strict=True) if ballot.counts])
+        context.on_bin(ClosedBin(state.entity, start_ms, len(ballots), len(tally.scores), scored, state.rules))
     return alerts
 
 

@@ -31,6 +31,8 @@ def rule_sentence(rule: Rule) -> str:
     held = f"after {_span(rule.for_)} in which" if duration_ms(rule.for_) else "when"
     support = "" if rule.type == "composite" else f", on at least {_support(rule.min_support)}"
     reads = "" if rule.where is None else f" It reads {where_in_words(rule.where)} alone."
+    if rule.baseline.season is not None:
+        reads += f" What is usual goes by the sessions of {rule.baseline.season}."
     kept = f" for {_span(rule.keep_firing_for)}" if duration_ms(rule.keep_firing_for) else ""
     end = f"over when {calm}{kept}"
     return f"Fires {held} {fires}{support}; {_severities(rule)}; {end}; {_cooldown(rule)}.{reads}"

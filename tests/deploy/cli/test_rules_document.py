@@ -35,6 +35,7 @@ def test_every_block_of_rules_is_valid_and_said_in_words(tmp_path: Path, number:
     result = squall("check", str(file))
     assert result.exit_code == 0, result.output
     assert "Fires when" in result.output
+    assert ("by the sessions of XNYS" in result.output) is ("season:" in RULES[number])
 
 
 def test_the_tests_of_the_page_pass_with_its_first_rules(tmp_path: Path) -> None:

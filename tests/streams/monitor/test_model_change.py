@@ -132,6 +132,16 @@ def quiet_monitor(models: Sequence[ModelVersion], *, scores: Sequence[float], pe
     return watching
 
 
+def test_a_timeline_shows_what_the_models_said_and_the_rules_read_what_is_on_scale() -> None:
+    bins: list[tuple[int, float]] = []
+    watching = PartitionMonitor(0, shipped(), on_bin=lambda closed: bins.append((closed.votes, closed.negative)))
+    mentions = stream(5, FLEET[:1], higher=0.2, days_after=0.1)
+    for offset, record in enumerate(in_order(mentions, PARTITIONS)):
+        watching.absorb(record, offset)
+    assert sum(votes for votes, _ in bins) == len(mentions)
+    assert sum(negative for _, negative in bins) == pytest.approx(sum(m.negative for m in mentions))
+
+
 def test_what_was_learned_is_moved_by_the_difference_that_was_measured() -> None:
     before = quiet_monitor([OLD], scores=[0.2], per_model=200).entities["AURL"]
     state = quiet_monitor([OLD, NEW], scores=[0.2, 0.35], per_model=200).entities["AURL"]
