@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from deploy.cli import rules_explain
 from streams.errors import InputError
-from streams.monitor import MonitorOptions
+from streams.monitor import MonitorOptions, RuleSet
 from streams.records import Alert, Mention
 from streams.replay.explain import Moment, explain_at
 from tests.streams.monitor.invented import START, Record, eager_rules, in_order, incident, mention, run
+from tests.streams.monitor.invented_rules import NAMES, all_rules
 
 OPTIONS = MonitorOptions(squall_version="test")
 
@@ -43,9 +46,45 @@ def alerts(log: list[Record]) -> list[Alert]:
     return found
 
 
-def at(log: Sequence[Record], moment: datetime, entity: str = "AURL") -> Moment:
+def at(log: Sequence[Record], moment: datetime, entity: str = "AURL", rules: RuleSet | None = None) -> Moment:
     source: Any = Log(log)
-    return explain_at(source, eager_rules(), OPTIONS, entity=entity, at=moment, on_bad=lambda bad: None)
+    return explain_at(source, rules or eager_rules(), OPTIONS, entity=entity, at=moment, on_bad=lambda bad: None)
+
+
+def test_of_every_type_what_its_rule_asks_for_is_there_when_it_fires_and_something_is_missing_when_it_does_not(
+    log: list[Record],
+) -> None:
+    fired = {alert.rule: alert for alert in run(log, rules=all_rules()) if alert.state == "firing" and not alert.again}
+    assert set(fired) >= NAMES
+    for name, alert in fired.items():
+        found = next(one for one in at(log, alert.at, rules=all_rules()).rules if one.rule.alert == name)
+        assert (found.state, found.unmet) == ("firing", ()), (name, found.unmet)
+        assert rules_explain._rule(found)
+    for found in at(log, START + timedelta(hours=20), rules=all_rules()).rules:
+        assert found.state == "inactive"
+        assert found.unmet, found.rule.alert
+        assert rules_explain._rule(found)[-1].startswith("  does not fire: ")
+
+
+def test_an_explanation_says_what_was_measured_in_the_unit_of_its_signal(log: list[Record]) -> None:
+    fired = {alert.rule: alert for alert in run(log, rules=all_rules()) if alert.state == "firing" and not alert.again}
+
+    def said(name: str) -> str:
+        found = next(one for one in at(log, fired[name].at, rules=all_rules()).rules if one.rule.alert == name)
+        return "\n".join(rules_explain._rule(found))
+
+    assert re.search(
+        r"  stories in .*: \d+, usually 0\.\d\n  return period +\d\.\d days   needs at least 0\.1 days", said("Burst")
+    )
+    assert re.search(r"  z-score +\d\.\d\d   needs at least 2\.00", said("Zed"))
+    assert re.search(r"  mean sentiment +-0\.\d\d   needs at most -0\.60", said("Mood"))
+    assert re.search(r"  negative stories +6   needs above 5 ", said("Six"))
+    assert "  reads: topic legal, source not wire-3\n" in said("LegalVolume")
+    assert re.search(r"  worst new story +9\d\.\d %   needs at least 90\.0 %", said("Novel"))
+    assert re.search(r"  usual stories a day +\d+\.\d   needs below 200\.0", said("Novel"))
+    assert re.search(r"  rule Praise +0   needs at most 0 ", said("Both"))
+    assert re.search(r"  one of Surge, Mood +1   needs at least 1 ", said("AnyBad"))
+    assert "negative" not in said("Both")
 
 
 def test_at_the_moment_of_an_alert_every_thing_that_its_rule_asks_for_is_there(

@@ -59,3 +59,41 @@ def test_severities_stand_from_low_to_high() -> None:
     steps = {"critical": {"effect": 0.4}, "info": {"stories": 3}, "warning": {"effect": 0.01}}
     told = sentence(type="spike", fire={"arl": "7d"}, severity=steps)
     assert "; info, warning from 1 point above the usual, critical from 40 points above the usual; " in told
+
+
+def test_a_rule_of_every_other_type_is_told_in_full() -> None:
+    told = sentence(
+        type="spike", method="return_period", signal="volume", windows=["5m", "2h"], fire={"return_period": "30d"}
+    )
+    assert told == (
+        "Fires when a company's number of stories in 5 minutes or 2 hours is such as comes once in 30 days, on at least "
+        "3 stories from 2 voices (sources or authors); warning; over when it has been such as comes more often than "
+        "once in 1 day for 30 minutes; fires once in 12 hours unless its severity rises."
+    )
+    told = sentence(type="spike", method="zscore", signal="mean_sentiment", fire={"lte": -4}, resolve={"gt": -1})
+    assert "a company's mean sentiment in 60 minutes is at most -4 standard deviations off its own past" in told
+    assert "over when it has been above -1 for 30 minutes" in told
+    told = sentence(type="threshold", signal="negative_count", fire={"gt": 9}, window="2h", where={"topic": "legal"})
+    assert "a company's number of negative stories over 2 hours is above 9, on at least 3 stories" in told
+    assert "over when it has been at most 9 for 30 minutes" in told
+    assert told.endswith(" It reads topic legal alone.")
+    told = sentence(type="threshold", fire={"lt": 0.1}, resolve={"gte": 0.4}, where={"source": {"not": ["a", "b"]}})
+    assert "share of negative stories over 60 minutes is below 10%" in told
+    assert "over when it has been at least 40% for" in told
+    assert told.endswith(" It reads source not a or b alone.")
+    told = sentence(type="novelty", fire={"gte": 0.9}, quiet_below=60, relevance=0.5)
+    assert told.startswith(
+        "Fires when a company that usually has fewer than 60 stories a day has a new story, of a relevance of at least "
+        "0.5, that is at least 90 % negative, on at least 1 story from 1 voice"
+    )
+
+
+def test_a_composite_is_told_by_the_names_of_its_parts() -> None:
+    def told(**fire: object) -> str:
+        parts = [{"alert": name, "type": "spike", "fire": {"arl": "30d"}} for name in "AB"]
+        text = yaml.safe_dump({"rules": [{"alert": "C", "type": "composite", "fire": fire}, *parts]})
+        return rule_sentence(parse_rules(text, name="invented.yaml").rules[0]).partition(";")[0]
+
+    assert told(all=["A", "B"], within="2h") == "Fires when A and B fire (or did in the last 2 hours)"
+    assert told(any=["A", "B"]) == "Fires when A or B fires"
+    assert told(all=["A"], none=["B"]) == "Fires when A fires, and B does not"
