@@ -66,8 +66,8 @@ def test_a_rule_of_every_other_type_is_told_in_full() -> None:
         type="spike", method="return_period", signal="volume", windows=["5m", "2h"], fire={"return_period": "30d"}
     )
     assert told == (
-        "Fires when a company's number of stories in 5 minutes or 2 hours is such as comes once in 30 days, on at least "
-        "3 stories from 2 voices (sources or authors); warning; over when it has been such as comes more often than "
+        "Fires when a company's number of stories in 5 minutes or 2 hours is such as comes once in 30 days, on at "
+        "least 3 stories from 2 voices (sources or authors); warning; over when it has been such as comes more often than "
         "once in 1 day for 30 minutes; fires once in 12 hours unless its severity rises."
     )
     told = sentence(type="spike", method="zscore", signal="mean_sentiment", fire={"lte": -4}, resolve={"gt": -1})
