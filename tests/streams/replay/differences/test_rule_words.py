@@ -67,8 +67,8 @@ def test_a_rule_of_every_other_type_is_told_in_full() -> None:
     )
     assert told == (
         "Fires when a company's number of stories in 5 minutes or 2 hours is such as comes once in 30 days, on at "
-        "least 3 stories from 2 voices (sources or authors); warning; over when it has been such as comes more often than "
-        "once in 1 day for 30 minutes; fires once in 12 hours unless its severity rises."
+        "least 3 stories from 2 voices (sources or authors); warning; over when it has been such as comes more often "
+        "than once in 1 day for 30 minutes; fires once in 12 hours unless its severity rises."
     )
     told = sentence(type="spike", method="zscore", signal="mean_sentiment", fire={"lte": -4}, resolve={"gt": -1})
     assert "a company's mean sentiment in 60 minutes is at most -4 standard deviations off its own past" in told
