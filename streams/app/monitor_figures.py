@@ -94,7 +94,7 @@ def _companies(
     companies: Companies,
 ) -> None:
     until_ms = monitor.watermark_ms or 0
-    rule = _usual_rule(rules)
+    rule = rules.for_baselines
     for symbol, shown in series.companies.items():
         name, sector = companies.watched[symbol]
         labels = (symbol,)
@@ -115,10 +115,6 @@ def _companies(
             for rule_name, memory in state.rules.items()
             if memory.life.standing in ("firing", "recovering")
         ]
-
-
-def _usual_rule(rules: RuleSet) -> Rule | None:
-    return next((rule for rule in rules.rules if rule.is_e_detector), next(iter(rules.rules), None))
 
 
 def _usual(state: EntityState, rule: Rule | None) -> float | None:

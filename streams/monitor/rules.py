@@ -330,6 +330,15 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
             meaning += msgspec.json.encode(self.inhibit_rules)
         return hashlib.sha256(meaning).hexdigest()[:12]
 
+    @property
+    def for_baselines(self) -> Rule | None:
+        """The rule whose baseline stands for a company: the first spike on the share of all its stories, and where
+        there is none the first that knows what is usual; None without rules.
+        """
+        of_all = [rule for rule in self.rules if rule.is_e_detector and rule.where is None]
+        learning = [rule for rule in self.rules if rule.type != "composite"]
+        return next(iter([*of_all, *learning, *self.rules]), None)
+
 
 def fill(template: str, values: dict[str, str]) -> str:
     """Put values into an annotation's {placeholders}; nothing else in it is interpreted.

@@ -17,7 +17,7 @@ class Timeline:
     """Gathers the closed bins of one partition by company and hour.
 
     Args:
-        rules: the rules in force; the baseline shown is that of the first spike rule, or of the first one.
+        rules: the rules in force; the baseline shown is that of `RuleSet.for_baselines`.
         since_ms: bins that end at or before this are left out; None takes all.
         until_ms: bins that begin after this are left out.
     """
@@ -93,5 +93,5 @@ class Timeline:
 
 
 def shown_rule(rules: RuleSet) -> Rule:
-    """Return the rule whose baseline a timeline shows: the first spike rule, or the first one if there is none."""
-    return next((rule for rule in rules.rules if rule.is_e_detector), rules.rules[0])
+    """Return the rule whose baseline a timeline shows."""
+    return rules.for_baselines or rules.rules[0]

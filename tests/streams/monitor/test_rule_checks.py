@@ -167,6 +167,17 @@ def test_a_new_key_at_its_default_changes_no_version() -> None:
     assert parsed(spelled)[0].version == parsed(SPIKE)[0].version == "7a942f77f3fa"
 
 
+def test_of_a_company_the_baseline_is_shown_of_a_rule_that_reads_all_of_its_stories() -> None:
+    def shown(*rules: dict[str, Any]) -> str | None:
+        found = parse_rules(yaml.safe_dump({"rules": list(rules)}), name="x").for_baselines
+        return None if found is None else found.alert
+
+    filtered = {**SPIKE, "alert": "F", "where": {"topic": "legal"}}
+    both = {**BOTH, "alert": "Both", "fire": {"all": ["B"]}}
+    assert shown(filtered, both, {**COUNT, "alert": "C"}, OF) == "B"
+    assert shown({**both, "fire": {"any": ["C"]}}, {**COUNT, "alert": "C"}) == "C"
+
+
 def test_the_schema_takes_every_type_and_refuses_what_is_none() -> None:
     validator = Draft202012Validator(json_schema())
     assert list(validator.iter_errors(yaml.safe_load(EAGER + OTHER))) == []

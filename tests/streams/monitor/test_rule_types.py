@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from msgspec import UNSET
 
 from streams.monitor import RuleSet
 from streams.monitor.rule_files import parse_rules
+from streams.monitor.state import Vote
 from streams.records import Alert, Mention, decode_alert, encode
 from tests.streams.monitor.invented import START, in_order, mention, run
 
@@ -132,6 +134,13 @@ def test_a_share_may_be_asked_to_be_low() -> None:
     (first,) = fired(alerts_of(Stream().usual(0.5, 20).burst(DAY, 9, 0.01).made, rule))
     assert first.evidence.observed.share == 0.01
     assert first.evidence.measure is UNSET
+
+
+def test_a_vote_of_a_state_from_before_has_no_sentiment_no_language_and_is_about_its_company() -> None:
+    old = {"at_ms": 1, "message_id": "a", "source": "s", "negative": 0.5, "topic": "t", "text": "x", "model": "m"}
+    vote = msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=Vote)
+    assert (vote.positive, vote.lang, vote.relevance) == (0.0, None, 1.0)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(vote)) == old
 
 
 LEGAL = {**VOLUME, "alert": "Legal", "where": {"topic": "legal"}, "fire": {"gte": 6}}
