@@ -121,13 +121,13 @@ def learn_scale(
     rising, firing = _unrest(state)
     if not scale.arriving:
         if not firing and (not rising or scale.votes < LEAST_VOTES):  # to a new company its own usual share is a rise
-            counted = [vote.negative for vote, ballot in zip(scored, ballots, strict=True) if ballot.counts]
+            counted = [vote.negative for vote, ballot in zip(scored, ballots, strict=True) if _says(vote, ballot)]
             _learn_level(scale, counted, at_ms)
         return
     level = scale.negative / scale.votes
     known: list[float] = []
     for vote, ballot in zip(scored, ballots, strict=True):
-        if not ballot.counts or vote.degraded:
+        if not _says(vote, ballot):
             continue
         arrival = scale.arriving.get(vote.model)
         if arrival is None:
@@ -143,6 +143,11 @@ def learn_scale(
             _finish(state, scale, rules, model, arrival)
     if known and not rising and not firing:
         _learn_level(scale, known, at_ms)
+
+
+def _says(vote: Vote, ballot: Ballot) -> bool:
+    """Whether a vote says anything of a model: it counts, and is none of the first tier's."""
+    return ballot.counts and not vote.degraded
 
 
 def _unrest(state: EntityState) -> tuple[bool, bool]:

@@ -181,6 +181,20 @@ def test_a_company_with_little_history_takes_a_new_model_as_it_comes() -> None:
     assert not state.scale.arriving
 
 
+def test_votes_of_the_first_tier_are_no_new_model() -> None:
+    watching = monitor(shipped())
+    first_tier = ModelVersion(name="first-tier", version="1")
+    for number in range(120):
+        own = mention(number, START + timedelta(minutes=10 * number), 0.2, text="", author=f"a{number}")
+        if number % 3 == 2:
+            own = msgspec.structs.replace(own, model=first_tier, degraded=True, negative=0.6)
+        watching.absorb(own if number else heard(1)[0], number)
+    scale = watching.entities["AURL"].scale
+    assert scale is not None
+    assert (scale.models, scale.arriving) == (("fake@1",), {})
+    assert scale.negative / scale.votes == pytest.approx(0.2, abs=0.01)
+
+
 def test_a_model_that_is_taken_back_is_still_known() -> None:
     state = quiet_monitor([OLD, NEW, OLD], scores=[0.2, 0.35, 0.2], per_model=60).entities["AURL"]
     assert state.scale is not None
