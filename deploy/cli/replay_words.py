@@ -124,7 +124,7 @@ def _table(summary: Summary) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("alerts by rule", no_wrap=True)
     severities = [name for name in _SEVERITIES if summary.fired_by_severity.get(name)] or ["warning"]
-    for name in (*severities, "all", "pending only"):
+    for name in (*severities, "all", "called nobody"):
         table.add_column(name, justify="right")
     for rule in summary.rules:
         counts = [rule.alerts.get(name, 0) for name in severities]

@@ -27,6 +27,8 @@ _NAME_CHARS = 80
 def alert_line_chinese(alert: Alert) -> str:
     """Return the alert as one readable line in simplified Chinese."""
     head = _STATES[alert.state] if alert.again is not True else "警报继续"
+    if alert.state == "inactive" and isinstance(alert.suppressed, Suppressed):
+        head = "抑制结束"
     if alert.state == "firing":
         head += f"（{_SEVERITIES[alert.severity]}）"
     parts = [f"{head} {company(alert)}：{_what_happened(alert)}"]

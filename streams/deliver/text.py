@@ -114,10 +114,17 @@ def since(alert: Alert) -> str:
     return f"{moment(onset)}" + (f", noticed {span(delay)} later" if delay.total_seconds() >= 60 else "")
 
 
+def head_word(alert: Alert) -> str:
+    """Return the word that stands first: what state the alert is in."""
+    if alert.again is True:
+        return "ALERT GOES ON"
+    return "WAS KEPT BACK" if alert.state == "inactive" and kept_back(alert) else STATE_WORDS[alert.state]
+
+
 def alert_line(alert: Alert) -> str:
     """Return the alert as one readable line, for logs and for the summary that receivers show."""
     observed = alert.evidence.observed
-    head = STATE_WORDS[alert.state] if alert.again is not True else "ALERT GOES ON"
+    head = head_word(alert)
     if alert.state == "firing":
         head += f" ({alert.severity})"
     parts = [f"{head} {company(alert)}: {what_happened(alert)}"]
@@ -169,7 +176,7 @@ def alert_block(alert: Alert) -> RenderableType:
         parts += [Text(), _messages(alert)]
     # soft_wrap is not for parts of a group: fold keeps every character of the command, so it can be copied
     parts += [Text(), Text(f"To check it again: {clean(alert.replay)}", style="dim", overflow="fold")]
-    title = Text(STATE_WORDS[alert.state], style=f"bold {style}")
+    title = Text(head_word(alert), style=f"bold {style}")
     if alert.state == "firing":
         title.append(f" · {alert.severity}")
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))

@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from models.labels import TOPIC_NAMES
 from streams.deliver.measures import against_threshold, measured
-from streams.deliver.text import company, quality_warnings, what_happened
+from streams.deliver.text import company, kept_back, quality_warnings, what_happened
 from streams.deliver.words import clean, moment, percent, plural, span, whole_percents
 from streams.records import Alert, AlertState, Evidence, EvidenceMessage
 from streams.replay.report.lives import Life
@@ -271,4 +271,6 @@ def _step(alert: Alert) -> str:
     if evidence.e_value is not None:
         numbers += f", e-value {number(evidence.e_value)}"
     ended = alert.state in ("resolved", "inactive")
-    return f"{moment(alert.at)}: {_STATES[alert.state]}{severity}" + ("" if ended else numbers)
+    kept = f"; {said}" if (said := kept_back(alert)) else ""
+    state = "fires on" if alert.again is True else _STATES[alert.state]
+    return f"{moment(alert.at)}: {state}{severity}" + ("" if ended else numbers) + kept

@@ -56,7 +56,7 @@ def key_figures(
     fired = [life for life in found if life.fired is not None]
     by_severity = [(severity, sum(life.severity == severity for life in fired)) for severity in reversed(SEVERITIES)]
     kinds = ", ".join(f"{count:,} {severity}" for severity, count in by_severity if count)
-    unfired = sum(life.fired is None and not life.fired_before for life in found)
+    unfired = sum(_came_to_nothing(life) for life in found)
     weeks = days / _DAYS_PER_WEEK
     rate = len(fired) / (weeks * figures.companies) if figures.companies else 0.0
     bad = sum(figures.bad.values())
@@ -71,6 +71,10 @@ def key_figures(
         _count(figures.late, "late mention", "late mentions", "not counted" if figures.late else ""),
         _count(bad, "bad row", "bad rows", reasons),
     ]
+
+
+def _came_to_nothing(life: Life) -> bool:
+    return life.fired is None and not life.fired_before and not life.was_kept_back
 
 
 def _count(count: int, one: str, many: str, more: str) -> Figure:
@@ -103,7 +107,7 @@ def alerts_per_rule(rules: Sequence[str], found: Sequence[Life]) -> list[RuleCou
         own = [life for life in found if life.shown.rule == name]
         fired = [life for life in own if life.fired is not None]
         by_severity = tuple(sum(life.severity == severity for life in fired) for severity in SEVERITIES)
-        unfired = sum(life.fired is None and not life.fired_before for life in own)
+        unfired = sum(_came_to_nothing(life) for life in own)
         counts.append(RuleCount(name, len(fired), by_severity, unfired))
     return counts
 

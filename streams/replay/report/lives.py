@@ -36,8 +36,12 @@ class Life:
 
     @property
     def shown(self) -> Alert:
-        """The record whose evidence is shown: the first that says it fires, or else the first of all."""
-        return next((alert for alert in self.transitions if alert.state == "firing"), self.transitions[0])
+        """The record whose evidence is shown: the first that fires, or else that was kept back, or the first of all."""
+        for state in ("firing", "suppressed"):
+            for alert in self.transitions:
+                if alert.state == state:
+                    return alert
+        return self.transitions[0]
 
     @property
     def fired(self) -> datetime | None:
@@ -48,6 +52,11 @@ class Life:
     def fired_before(self) -> bool:
         """It had fired before the range began, and only its end lies in it."""
         return self.fired is None and self.shown.fired_at is not None
+
+    @property
+    def was_kept_back(self) -> bool:
+        """It would have fired, and something kept it back to its end."""
+        return self.fired is None and self.shown.state == "suppressed"
 
     @property
     def begin(self) -> datetime:

@@ -1,11 +1,12 @@
 """The Chinese line says what the English one does."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
 from streams.deliver.chinese import alert_line_chinese
+from streams.records import Suppressed
 
 
 def test_a_firing_alert_is_one_plain_line(make_alert):
@@ -67,3 +68,28 @@ def test_long_and_short_times_and_small_shares_read_well(make_alert):
     )
     none = replace(observed, window_start=observed.window_end)
     assert "最近 不到 1 分钟内的" in alert_line_chinese(replace(alert, evidence=replace(alert.evidence, observed=none)))
+
+
+@pytest.mark.parametrize(
+    ("by", "what", "said"),
+    [
+        ("cooldown", "Surge", "规则 Surge 处于冷却期，直到 2026年3月18日 14:30 UTC"),
+        ("silence", "ab12cd34", "静默 ab12cd34 生效，直到 2026年3月18日 14:30 UTC"),
+        ("inhibition", "High", "同一公司的警报 High 正在触发"),
+    ],
+)
+def test_what_is_kept_back_says_by_what(make_alert, by, what, said):
+    until = None if by == "inhibition" else datetime(2026, 3, 18, 14, 30, tzinfo=UTC)
+    kept = Suppressed(by=by, what=what, until=until)
+    line = alert_line_chinese(make_alert(state="suppressed", fired_at=None, suppressed=kept))
+    assert line.startswith("已抑制 Brindlemoor Foods (BRMFD)：最近 60 分钟内的 41 条报道中有 62% 为负面")
+    assert line.endswith(f"未通知任何人：{said}")
+    over = alert_line_chinese(make_alert(state="inactive", fired_at=None, suppressed=kept))
+    assert "负面消息的上升已结束；曾达到 62%" in over
+
+
+def test_a_recovering_alert_is_calming_down_and_one_that_comes_back_goes_on(make_alert):
+    assert alert_line_chinese(make_alert(state="recovering")).startswith(
+        "正在缓和 Brindlemoor Foods (BRMFD)：负面消息正在缓和；触发时 41 条报道中有 62% 为负面"
+    )
+    assert alert_line_chinese(make_alert(again=True)).startswith("警报继续（严重）")

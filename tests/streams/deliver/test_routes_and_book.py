@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,11 +80,33 @@ def test_whoever_was_told_of_an_alert_is_told_of_all_that_follows() -> None:
     assert not Book(only_warning).expect(0, step(2, "resolved", severity="critical"))
 
 
-def test_nobody_is_called_for_pending_and_inactive() -> None:
+def test_nobody_is_called_for_pending_and_inactive_and_what_is_kept_back() -> None:
     book = Book(lambda alert: True)
     assert not book.expect(0, step(0, "pending"))
-    assert not book.expect(0, step(1, "inactive"))
+    assert not book.expect(0, step(1, "suppressed"))
+    assert not book.expect(0, step(2, "inactive"))
     assert len(book) == 0
+
+
+def test_what_calms_down_and_comes_back_is_no_news_and_is_repeated_all_the_while() -> None:
+    book = Book(lambda alert: True)
+    firing, end = step(0), step(3, "resolved")
+    book.read_back(0, firing, 0.0)
+    for between in (step(1, "recovering"), msgspec.structs.replace(step(2), again=True)):
+        assert not book.expect(0, between)
+        book.read_back(0, between, 1.0)
+        assert book.to_repeat() == [firing]
+    assert book.expect(0, end)
+    book.begin(0, end)
+    assert book.to_repeat() == []
+
+
+def test_what_is_told_when_a_silence_ends_is_news_and_so_is_its_end() -> None:
+    book = Book(lambda alert: True)
+    for number, state in enumerate(("pending", "suppressed")):
+        assert not book.expect(0, step(number, state))
+    assert book.expect(0, step(2))
+    assert book.expect(0, step(3, "resolved"))
 
 
 def test_what_fires_is_repeated_until_its_end_is_about_to_be_told() -> None:

@@ -1,6 +1,6 @@
 import math
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 
 from streams.deliver.text import alert_block, alert_line
 from streams.deliver.words import clean, percent, plural, span, whole_percents
-from streams.records import ModelChange
+from streams.records import ModelChange, Suppressed
 
 
 def rendered(block: RenderableType, width: int = 100) -> str:
@@ -209,3 +209,44 @@ def test_an_alert_says_that_a_model_is_new_and_what_its_scores_count(make_alert,
     block = unboxed(rendered(alert_block(make_alert(quality={"model_change": change})), width=200))
     assert "A new model scores this company's news (news@2)" in block
     assert f"until it has scored 100 stories here its scores count {said}" in block
+
+
+UNTIL = datetime(2026, 3, 18, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("by", "what", "until", "said"),
+    [
+        ("cooldown", "Surge", UNTIL, "by the cooldown of Surge until 18 March 2026 14:30 UTC"),
+        ("silence", "ab12cd34", UNTIL, "by silence ab12cd34 until 18 March 2026 14:30 UTC"),
+        ("inhibition", "High", None, "as High fires for the same company"),
+    ],
+)
+def test_a_suppressed_alert_says_all_that_a_firing_one_does_and_what_keeps_it_back(make_alert, by, what, until, said):
+    kept = Suppressed(by=by, what=what, until=until)
+    alert = make_alert(state="suppressed", fired_at=None, suppressed=kept)
+    line = alert_line(alert)
+    assert line.startswith(
+        "KEPT BACK Brindlemoor Foods (BRMFD): 62 % of 41 stories in the last 60 minutes are negative"
+    )
+    assert line.endswith(f"nobody is called: it is kept back {said}")
+    block = unboxed(rendered(alert_block(alert)))
+    assert f"it is kept back {said}" in block
+    assert "The messages that weighed most" in block
+
+
+def test_the_end_of_what_was_kept_back_says_that_nobody_was_called(make_alert):
+    kept = Suppressed(by="inhibition", what="High")
+    line = alert_line(make_alert(state="inactive", fired_at=None, suppressed=kept))
+    assert line.startswith(
+        "WAS KEPT BACK Brindlemoor Foods (BRMFD): a rise in negative news is over; it came to 62 %"
+    )
+    assert line.endswith("nobody was called: it was kept back as High fired for the same company")
+
+
+def test_a_recovering_alert_is_calming_down_and_one_that_comes_back_goes_on(make_alert):
+    assert alert_line(make_alert(state="recovering")).startswith(
+        "CALMING DOWN Brindlemoor Foods (BRMFD): negative news is calming down; when it fired, 62 % of 41 stories were"
+    )
+    assert alert_line(make_alert(again=True)).startswith("ALERT GOES ON (critical) Brindlemoor Foods (BRMFD): 62 %")
+    assert "when it fired" in unboxed(rendered(alert_block(make_alert(state="recovering"))))
