@@ -53,6 +53,7 @@ _ONLY_FOR: Final[dict[str, frozenset[str]]] = {
     "margin": _SHARE,
     "pending": _SHARE | {"return_period"},
     "window": _SHARE | {"zscore"},
+    "for": frozenset({"e_detector", "return_period", "zscore", "threshold", "composite"}),
     "where": frozenset(_SIGNALS),
     "signal": frozenset(_SIGNALS),
     "baseline": frozenset(_SIGNALS),

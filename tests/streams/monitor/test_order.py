@@ -13,6 +13,7 @@ from streams.monitor import RuleSet
 from streams.records import Alert, Mention, Progress, encode
 from tests.streams.monitor.invented import (
     LATENESS_S,
+    START,
     Record,
     as_bytes,
     eager_rules,
@@ -102,6 +103,23 @@ def crashing(log: list[Record], rng: random.Random, rules: RuleSet) -> list[Aler
             rng.shuffle(keys)
             watching.restore((key, saved[key]) for key in keys)
     return sent
+
+
+@settings(max_examples=20, deadline=None)
+@given(stream=seeds, order=seeds)
+def test_after_an_outage_of_the_feed_too(stream: int, order: int) -> None:
+    mentions = incident(random.Random(stream), hours=44)
+    down = START + timedelta(hours=8), START + timedelta(hours=18)
+    mentions = [m for m in mentions if not down[0] <= m.published_at < down[1]]
+    watching = monitor(all_rules())
+    expected = [alert for offset, record in enumerate(in_order(mentions)) for alert in watching.absorb(record, offset)]
+    heard_of = watching._clock.heard
+    assert heard_of is not None
+    assert len(heard_of.outages) == 1
+    log = disturbed(mentions, random.Random(order))
+    assert as_bytes(run(log, rules=all_rules())) == as_bytes(expected)
+    found = {(alert.id, alert.transition): encode(alert) for alert in crashing(log, random.Random(order), all_rules())}
+    assert found == {(alert.id, alert.transition): encode(alert) for alert in expected}
 
 
 def test_the_undisturbed_stream_fires_and_resolves() -> None:

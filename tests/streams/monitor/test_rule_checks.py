@@ -111,6 +111,7 @@ def test_each_of_them_is_a_rule(rule: dict[str, Any]) -> None:
         (NEW, {"quiet_below": 0}, "quiet_below: Expected"),
         (NEW, {"resolve": {"lt": 0.1}}, "resolve.lt: the resolve of a rule of type novelty is not asked for"),
         (NEW, {"window": "1h"}, "window: a rule of type novelty has none"),
+        (NEW, {"for": "5m"}, "for: a rule of type novelty has none"),
         (BOTH, {"fire": {"none": ["B"]}}, "a rule of type composite needs fire: {all: [...]} or {any: [...]}"),
         (BOTH, {"fire": {"all": ["B"], "gte": 1}}, "and nothing else in it"),
         (BOTH, {"fire": {"all": ["C"]}}, "5:5: rule 1 (A): fire.all: there is no rule 'C'; the rules are A, B"),
