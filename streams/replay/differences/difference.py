@@ -65,7 +65,7 @@ class RunDifference:
     removed: tuple[Episode, ...]
     """In the old run alone."""
     old_unfired: int = 0
-    """Alerts of the old run that were pending and never fired: no episodes."""
+    """Alerts of the old run that were pending or kept back, and never fired: no episodes."""
     new_unfired: int = 0
 
     @property

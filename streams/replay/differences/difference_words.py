@@ -188,11 +188,11 @@ def a_day(day: PerDay) -> str:
 
 
 def unfired_words(comparison: Comparison) -> str | None:
-    """Return how many alerts were pending and never fired, if there were any."""
+    """Return how many alerts were pending or kept back, and never fired, if there were any."""
     old, new = comparison.difference.old_unfired, comparison.difference.new_unfired
     if not (old or new):
         return None
-    return f"pending and never fired, not counted above: {old:,} in the old run, {new:,} in the new one"
+    return f"pending or kept back, and never fired, not counted above: {old:,} in the old run, {new:,} in the new one"
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:

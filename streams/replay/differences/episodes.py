@@ -59,7 +59,7 @@ class Episodes(NamedTuple):
 
     fired: tuple[Episode, ...]
     unfired: int
-    """Alerts that were pending and never fired: they came to nothing, or were pending still when the run ended."""
+    """Alerts that were pending or kept back, and never fired; some were still so when the run ended."""
 
 
 def episodes(alerts: Iterable[Alert]) -> Episodes:
