@@ -75,7 +75,7 @@ def masked_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_base(folder: Path, *, mask: bool = False) -> Path:
     """Write a random encoder and a tokenizer that knows the invented words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     folder.mkdir(exist_ok=True)
@@ -85,6 +85,7 @@ def write_base(folder: Path, *, mask: bool = False) -> Path:
     special |= {"mask_token": "[MASK]"} if mask else {}
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=special["unk_token"]))
+    tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 2), ("[SEP]", 3)])
     tokenizer.enable_padding(length=64, pad_id=0)

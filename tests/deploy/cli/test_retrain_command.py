@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import subprocess
@@ -76,7 +77,7 @@ def send(producer: KafkaProducer, settings: Settings, first: int, count: int) ->
         dice = random.Random(number)
         words = [*dice.sample(FILLERS, 6), dice.choice(POSITIVE if number % 2 == 0 else NEGATIVE)]
         dice.shuffle(words)
-        text = " ".join(words)
+        text = " ".join([*words, "$MSFT"])
         message = Message(
             id=str(number), source="wire", published_at=datetime.now(UTC), text=text, symbols=("MSFT",), lang="en"
         )
@@ -119,6 +120,13 @@ def test_five_hundred_verdicts_become_a_champion_that_the_running_worker_scores_
         assert ran.returncode == 0, ran.stdout + ran.stderr
         assert "labels: 500 new" in ran.stderr
         assert "is champion" in ran.stderr
+        judged = json.loads((Path(ran.stdout.strip()) / "verdict.json").read_text())
+        outcomes = {check["name"]: check["outcome"] for check in judged["checks"]}
+        assert {
+            "better", "surely no worse", "topics", "no worse on older rows", "labels", "sentiment, source wire",
+            "calibration", "speed", "robust to typos", "robust to case", "robust to other companies",
+        } <= {name for name, outcome in outcomes.items() if outcome == "passed"}  # fmt: skip
+        assert judged["alerts"]["mentions"] == COUNT  # the live history was replayed; these few minutes raise no alert
         (folder,) = (tmp_path / "models").glob("squall-*")
         new = read_manifest(folder)
         shown = f'squall_model_info{{name="{new.name}",version="{new.version}"}}'

@@ -23,8 +23,10 @@ NOW = datetime(2026, 3, 17, 2, tzinfo=UTC)
 LABELLED = datetime(2026, 3, 16, 12, tzinfo=UTC)
 KNOBS = {"epochs": 6, "batch_size": 16, "learning_rate": 3e-3, "head_learning_rate": 3e-3, "average_decay": 0.0,
          "bf16": False, "threads": 1, "dev_share": 0.2}  # fmt: skip
-GATE = {"gate_max_calibration_error": 1.0, "gate_min_speed": 0.0, "gate_max_consistency_loss": 1.0,
-        "gate_min_swap_consistency": 0.0, "gate_min_slice_rows": 20, "gate_history_days": 0}  # fmt: skip
+GATE = {"gate_max_consistency_loss": 0.2, "gate_min_speed": 0.1, "gate_min_slice_rows": 20}
+"""What these models cannot be asked for: the champion says one thing of nearly every text, so nothing that is done to a
+text changes its mind, and whoever has learned a few words must be less steady; a network that is done in milliseconds
+is as fast as the machine happens to be; and there are few texts. All else is asked for as by default."""
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +43,9 @@ def settings(tmp_path: Path, beginner: tuple[Path, Path, Path], registry_folder:
     retrain = {
         "labels": tmp_path / "labels", "datasets": tmp_path / "datasets", "runs": tmp_path / "runs",
         "models": tmp_path / "models", "registry": str(registry_folder), "registry_name": tmp_path.name,
-        "sentiment": [sentiment], "topic": [topic], "training": knobs, "min_labels": 50, **GATE,
+        "sentiment": [sentiment], "topic": [topic], "training": knobs, "min_labels": 50,
+        "gate_history_days": 0, **GATE,
+        "gate_max_calibration_error": 0.3,  # of some fifty held-out rows it is as high by chance
     }  # fmt: skip
     return Settings.model_validate({"classifier": {"model": champion}, "retrain": retrain})
 
