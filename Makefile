@@ -60,11 +60,11 @@ lock: $(READY) ## pin the newest allowed versions, with hashes and without regis
 		--extra dev pyproject.toml --output-file requirements.lock
 	@$(IMAGE_LOCK) deploy/docker/build.in --output-file deploy/docker/build.lock
 	@$(IMAGE_LOCK) deploy/docker/mlflow.in --output-file deploy/docker/mlflow.lock
-	@$(IMAGE_LOCK) pyproject.toml --extra calendars --output-file deploy/docker/cuda.lock
-	@$(IMAGE_LOCK) pyproject.toml --extra calendars --extra onnx --extra openvino --excludes deploy/docker/not-on-cpu.txt \
+	@$(IMAGE_LOCK) pyproject.toml --output-file deploy/docker/cuda.lock
+	@$(IMAGE_LOCK) pyproject.toml --extra onnx --extra openvino --excludes deploy/docker/not-on-cpu.txt \
 		--no-emit-package torch --output-file deploy/docker/cpu.lock
-	@$(IMAGE_LOCK) pyproject.toml --extra calendars --extra labels --extra launch --extra lora --extra tracking \
-		--extra tune --output-file deploy/docker/training.lock
+	@$(IMAGE_LOCK) pyproject.toml --extra labels --extra launch --extra lora --extra tracking --extra tune \
+		--output-file deploy/docker/training.lock
 
 clean: ## stop the local broker and remove what was made here
 	@test ! -x $(BIN)/squall || $(BIN)/squall broker stop || true

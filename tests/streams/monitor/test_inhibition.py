@@ -16,9 +16,9 @@ from streams.monitor import RuleSet
 from streams.monitor.keeping import Keeper
 from streams.monitor.rule_files import json_schema, parse_rules
 from streams.monitor.state import Life, RuleState
-from streams.records import Alert, Suppressed
+from streams.records import Alert, Suppressed, encode
 from tests.streams.monitor.invented import EAGER, as_bytes, in_order, incident, run
-from tests.streams.monitor.test_order import disturbed, seeds
+from tests.streams.monitor.test_order import crashing, disturbed, seeds
 
 INHIBIT = """
 inhibit_rules:
@@ -163,3 +163,36 @@ def test_any_order_with_a_fifth_redelivered_gives_byte_identical_alerts_under_in
     mentions = incident(random.Random(stream))
     expected = run(in_order(mentions), rules=rules(text))
     assert as_bytes(run(disturbed(mentions, random.Random(order)), rules=rules(text))) == as_bytes(expected)
+
+
+BOTH = """
+  - alert: Both
+    type: composite
+    fire: {all: [Surge, High], within: 1h}
+inhibit_rules:
+  - {source_matchers: [rule=Both], target_matchers: ['rule=~"Surge|High"'], equal: [entity]}
+"""
+
+
+def test_a_composite_may_speak_for_its_parts_which_are_kept_back_from_the_bin_in_which_it_fires() -> None:
+    found = run(in_order(incident(random.Random(1))), rules=rules(BOTH))
+    (fired,) = [alert for alert in of(found, "Both") if alert.state == "firing"]
+    assert fired.evidence.messages
+    last = [alert for alert in found if alert.rule != "Both" and alert.at == fired.at and alert.state == "suppressed"]
+    assert [alert.suppressed for alert in last] == [Suppressed(by="inhibition", what="Both")]
+    part = last[0].rule
+    other = "High" if part == "Surge" else "Surge"
+    assert [alert.state for alert in of(found, other) if alert.at < fired.at][-1] == "firing"  # it was told before
+    assert [alert.state for alert in of(found, other)][-1] == "resolved"  # and so is its end
+
+
+@settings(max_examples=15, deadline=None)
+@given(stream=seeds, order=seeds, text=st.sampled_from([INHIBIT, BOTH]))
+def test_a_crash_at_any_point_under_inhibition_gives_the_same_alerts(stream: int, order: int, text: str) -> None:
+    rng = random.Random(order)
+    log = disturbed(incident(random.Random(stream)), rng)
+    expected = {(alert.id, alert.transition): encode(alert) for alert in run(log, rules=rules(text))}
+    found: dict[tuple[str, int], bytes] = {}
+    for alert in crashing(log, rng, rules(text)):
+        assert found.setdefault((alert.id, alert.transition), encode(alert)) == encode(alert)
+    assert found == expected
