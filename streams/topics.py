@@ -101,7 +101,7 @@ def design(settings: Settings) -> tuple[Topic, ...]:
         Topic(topics.alerts, "alerts", keyed, copies, history, of_mentions),
         Topic(topics.labels, "verdicts", 1, copies, kept | {"delete.retention.ms": str(TAKEN_BACK_KEPT_MS)}),
         Topic(topics.dead_letters, "refused records", many, copies, dead, of_messages, may_grow=True),
-        Topic(topics.control, "models, rules", 1, copies, kept),
+        Topic(topics.control, "models, rules, silences", 1, copies, kept),
     )
 
 
