@@ -55,12 +55,14 @@ class Habits:
         at_once: companies that are spoken of at a time; they give way to others. None: all.
         copies: every so many messages, a text is one that comes again with another ending, as reposts do; 0: never.
         surges: every so many messages, the next ones are bad news of one company; 0: never.
+        surging: companies that this happens to, in turn. None: all.
         moves_on_after: every so many messages, one company gives way to another.
     """
 
     at_once: int | None = None
     copies: int = 0
     surges: int = 0
+    surging: int | None = None
     moves_on_after: int = _MOVES_ON_AFTER
 
 
@@ -116,7 +118,7 @@ class MixedFeed:
         """Return the company that a message is about."""
         habits, count = self._habits, len(self._companies)
         if habits.surges and number % habits.surges < 2 * SURGE_MESSAGES:
-            return self._companies[number // habits.surges % count]
+            return self._companies[number // habits.surges % min(habits.surging or count, count)]
         if habits.at_once is None:
             return self._companies[number * _STRIDE % count]
         return self._companies[

@@ -25,9 +25,11 @@ from deploy.bench.sampling import Sample, Sampler, slope_per_h
 from streams.config import Settings
 
 _ROTATING = 400
-_BY_THEN = 0.8
-"""Of the warm-up has passed when the last company appears."""
 """Companies that come and go, beside the sixty of every day; one in four of all is spoken of at a time."""
+_BY_THEN = 0.8
+"""Of the warm-up has passed when the last company appears, and when the last one surges for the first time."""
+_SURGES = 2_000
+"""Messages from one surge to the next."""
 _REMEMBERED = 5_000
 _SLOWEST_PER_S = 20.0
 
@@ -107,7 +109,11 @@ def run(settings: Settings, plan: Plan, *, note: Note = lambda line: None, worke
     companies = everyday_companies() + surging_companies(_ROTATING)
     # Every company has been there before the warm-up ends: a company that is new is new state, and no leak.
     moves_on_after = max(1, int(plan.rate_per_s * plan.minutes * 60 * plan.warm_up * _BY_THEN / len(companies)))
-    habits = Habits(at_once=len(companies) // 4, copies=20, surges=2_000, moves_on_after=moves_on_after)
+    # So has every company that surges at all: an alert keeps its evidence for as long as it fires.
+    surging = max(1, int(plan.rate_per_s * plan.minutes * 60 * plan.warm_up * _BY_THEN / _SURGES))
+    habits = Habits(
+        at_once=len(companies) // 4, copies=20, surges=_SURGES, surging=surging, moves_on_after=moves_on_after
+    )
     feed = MixedFeed(companies, run="soak", habits=habits)
     seconds = plan.minutes * 60
     event_s = seconds * plan.speed
