@@ -238,9 +238,7 @@ def test_a_suppressed_alert_says_all_that_a_firing_one_does_and_what_keeps_it_ba
 def test_the_end_of_what_was_kept_back_says_that_nobody_was_called(make_alert):
     kept = Suppressed(by="inhibition", what="High")
     line = alert_line(make_alert(state="inactive", fired_at=None, suppressed=kept))
-    assert line.startswith(
-        "WAS KEPT BACK Brindlemoor Foods (BRMFD): a rise in negative news is over; it came to 62 %"
-    )
+    assert line.startswith("WAS KEPT BACK Brindlemoor Foods (BRMFD): a rise in negative news is over; it came to 62 %")
     assert line.endswith("nobody was called: it was kept back as High fired for the same company")
 
 
