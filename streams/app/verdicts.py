@@ -16,15 +16,15 @@ from aiokafka.errors import KafkaError
 
 from streams.errors import RecordError
 from streams.records import Verdict, decode_verdict
-from streams.verdicts import subject_of
+from streams.verdicts import Subject, subject_of
 
 _log = logging.getLogger(__name__)
 
 _POLL_MS = 500
 _PAUSE_S = 2.0
 
-Said = Verdict | str
-"""A verdict, or what one that was taken back was about: a message id, or `alert` and its id."""
+Said = Verdict | Subject | str
+"""A verdict; or of one that was taken back whose it was and on what, or the message's id where the key says no more."""
 
 
 class VerdictReader:
@@ -72,10 +72,8 @@ class VerdictReader:
         if record.value is None:
             if record.key is None:
                 return None
-            subject = subject_of(record.key)
-            if subject is None:  # somebody else's producer, with a key of its own: the message's id, most likely
-                return str(record.key, "utf-8", "replace")
-            return subject.id if subject.kind == "message" else f"alert {subject.id}"
+            # Somebody else's producer may have a key of its own: the message's id, most likely.
+            return subject_of(record.key) or str(record.key, "utf-8", "replace")
         try:
             return decode_verdict(record.value)
         except RecordError as error:

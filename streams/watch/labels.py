@@ -20,6 +20,11 @@ Outcome = Literal["agreed", "differed", "unknown", "apart"]
 
 _APART: frozenset[VerdictKind] = frozenset(("true_alarm", "false_alarm", "wrong_entity", "duplicate", "stale"))
 """Verdicts that leave the sentiment of a message open."""
+_MOST_WORDS = 16
+"""Words on one message that are remembered, the latest ones: who judges may name any company, and so may many."""
+
+_Whose = tuple[str | None, str]
+"""The company that a word is about, or None, and who said it: of these two each message has one word at most."""
 
 
 class _Answer(NamedTuple):
@@ -64,7 +69,7 @@ class LabelWatch:
         self._answers: dict[str, _Answer] = {}
         self._order: deque[str] = deque()
         self._joined: OrderedDict[str, _Joined] = OrderedDict()
-        self._said: OrderedDict[str, VerdictKind] = OrderedDict()
+        self._said: OrderedDict[str, OrderedDict[_Whose, VerdictKind]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -81,22 +86,44 @@ class LabelWatch:
     def judged(self, verdict: Verdict) -> Outcome | None:
         """Take a verdict in, and return what came of it; None for one that says what was said before.
 
-        A verdict on a message replaces the one before it, as it does on the compacted topic.
+        A verdict on a message replaces the one before it, whoever said that; should it be taken back, the one before
+        it holds again.
         """
         name = verdict.message_id if verdict.message_id is not None else f"alert {verdict.alert_id}"
-        if self._said.get(name) == verdict.verdict:
-            self._said.move_to_end(name)
-            return None
-        self._said[name] = verdict.verdict
+        words = self._said.setdefault(name, OrderedDict())
+        before = _latest(words)
+        words[(verdict.entity, verdict.by)] = verdict.verdict
+        words.move_to_end((verdict.entity, verdict.by))
+        if len(words) > _MOST_WORDS:
+            words.popitem(last=False)
         self._said.move_to_end(name)
         while len(self._said) > self._remembered:
             self._said.popitem(last=False)
-        return self._join(name, verdict.verdict)
+        return None if before == verdict.verdict else self._join(name, verdict.verdict)
 
-    def withdrawn(self, message_id: str) -> None:
-        """Forget the verdict on a message: it has been taken back."""
-        self._said.pop(message_id, None)
-        self._joined.pop(message_id, None)
+    def withdrawn(self, name: str, *, entity: str | None, by: str) -> None:
+        """Forget what one person said of a message for a company: it has been taken back. Other words stand.
+
+        Args:
+            name: id of the message; of an alert `alert` and its id.
+            entity: the company that was named with it, if any was.
+            by: who said it.
+        """
+        words = self._said.get(name)
+        if words is None or (entity, by) not in words:
+            return
+        before = _latest(words)
+        del words[(entity, by)]
+        holds = _latest(words)
+        if holds is None:
+            self.forgotten(name)
+        elif holds != before:
+            self._join(name, holds)
+
+    def forgotten(self, name: str) -> None:
+        """Forget all that was said of a message: where what was taken back does not say whose word it was."""
+        self._said.pop(name, None)
+        self._joined.pop(name, None)
 
     def calibration(self, model: ModelId) -> Calibration:
         """Return how well a model is calibrated, on the latest labels of answers of its own."""
@@ -122,6 +149,11 @@ class LabelWatch:
         while len(self._joined) > self._window_labels:
             self._joined.popitem(last=False)
         return "agreed" if agrees else "differed"
+
+
+def _latest(words: OrderedDict[_Whose, VerdictKind]) -> VerdictKind | None:
+    """Return the word that holds."""
+    return next(reversed(words.values()), None)
 
 
 def _compare(verdict: VerdictKind, label: str) -> tuple[bool, bool | None]:

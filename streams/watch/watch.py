@@ -14,6 +14,7 @@ from pathlib import Path
 from models.errors import ModelError
 from models.prediction import ModelId, Prediction, Scorer
 from streams.records import Verdict
+from streams.verdicts import Subject
 from streams.watch import metrics
 from streams.watch.drift import DriftWatch
 from streams.watch.labels import LabelWatch
@@ -106,15 +107,19 @@ class ModelWatch:
             if self._failures == _MOST_FAILURES:
                 _log.critical("the model is watched no more, after %d failures in a row", self._failures)
 
-    def judged(self, verdicts: Sequence[Verdict | str]) -> None:
+    def judged(self, verdicts: Sequence[Verdict | Subject | str]) -> None:
         """Take in what the desk says.
 
         Args:
-            verdicts: verdicts as they came, or the id of a message whose verdict has been taken back.
+            verdicts: verdicts as they came; of one that has been taken back whose it was and on what, or, where that
+                is not known, the id of the message.
         """
         for said in verdicts:
             if isinstance(said, str):
-                self._labels.withdrawn(said)
+                self._labels.forgotten(said)
+            elif isinstance(said, Subject):
+                name = said.id if said.kind == "message" else f"alert {said.id}"
+                self._labels.withdrawn(name, entity=said.entity, by=said.by)
             elif (outcome := self._labels.judged(said)) is not None:
                 metrics.LABELS.labels(said.verdict, outcome).inc()
         self._show_calibration()

@@ -16,6 +16,7 @@ from streams.app.security import aiokafka_options
 from streams.app.verdicts import Said, VerdictReader
 from streams.config import Settings
 from streams.records import Verdict, encode
+from streams.verdicts import Subject
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -66,7 +67,7 @@ async def begun(settings: Settings, heard: list[Said]) -> None:
 
 
 def beyond_the_begin(heard: list[Said]) -> list[Said]:
-    return [said for said in heard if isinstance(said, str) or not str(said.message_id).startswith("begin:")]
+    return [said for said in heard if not isinstance(said, Verdict) or not str(said.message_id).startswith("begin:")]
 
 
 async def test_it_begins_where_the_topic_ends_and_passes_over_what_is_no_verdict(
@@ -77,9 +78,14 @@ async def test_it_begins_where_the_topic_ends_and_passes_over_what_is_no_verdict
     async with reading(settings) as heard:
         await begun(settings, heard)
         publish(settings, ("x", b"{"), ("wire:1", encode(verdict("wire:1"))), ("wire:7", None))
-        publish(settings, ('["message","wire:0",null,"desk"]', None), ('["alert","a1",null,"desk"]', None))
+        publish(settings, ('["message","wire:0","ACME","desk"]', None), ('["alert","a1",null,"desk"]', None))
         await until(lambda: len(beyond_the_begin(heard)) == 4, "the verdicts are not read")
-    assert beyond_the_begin(heard) == [verdict("wire:1"), "wire:7", "wire:0", "alert a1"]
+    assert beyond_the_begin(heard) == [
+        verdict("wire:1"),
+        "wire:7",
+        Subject("message", "wire:0", "ACME", "desk"),
+        Subject("alert", "a1", None, "desk"),
+    ]
     assert "is passed over" in caplog.text
 
 

@@ -24,8 +24,15 @@ def labels(remembered: int = 1_000, window_labels: int = 500, min_labels: int = 
     return LabelWatch(remembered=remembered, window_labels=window_labels, min_labels=min_labels)
 
 
-def verdict(message_id: str | None, kind: VerdictKind, *, alert_id: str | None = None) -> Verdict:
-    return Verdict(message_id=message_id, alert_id=alert_id, verdict=kind, by="desk", learned_at=AT)
+def verdict(
+    message_id: str | None,
+    kind: VerdictKind,
+    *,
+    alert_id: str | None = None,
+    by: str = "desk",
+    entity: str | None = None,
+) -> Verdict:
+    return Verdict(message_id=message_id, alert_id=alert_id, verdict=kind, by=by, learned_at=AT, entity=entity)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +100,47 @@ def test_a_verdict_that_is_taken_back_counts_no_more() -> None:
     watch = labels()
     watch.answered("wire:1", NEGATIVE, MODEL)
     watch.judged(verdict("wire:1", "negative"))
-    watch.withdrawn("wire:1")
-    watch.withdrawn("wire:2")
+    watch.withdrawn("wire:1", entity=None, by="desk")
+    watch.withdrawn("wire:2", entity=None, by="desk")
     assert watch.calibration(MODEL).labels == 0
     assert watch.judged(verdict("wire:1", "negative")) == "agreed"
+    watch.forgotten("wire:1")
+    watch.forgotten("wire:2")
+    assert watch.calibration(MODEL).labels == 0
+
+
+@pytest.mark.parametrize(("entity", "by"), [(None, "ben"), ("ACME", "ana"), ("ACME", "ben")])
+def test_who_takes_a_word_back_takes_back_no_other(entity: str | None, by: str) -> None:
+    watch = labels()
+    watch.answered("wire:1", NEGATIVE, MODEL)
+    watch.judged(verdict("wire:1", "positive", by="ana"))
+    watch.withdrawn("wire:1", entity=entity, by=by)
+    assert watch.calibration(MODEL).labels == 1
+    assert watch.judged(verdict("wire:1", "positive", by="ana")) is None, "it was never forgotten"
+
+
+@pytest.mark.parametrize("second", ["positive", "negative", "wrong_entity"])
+def test_the_word_before_holds_again_when_the_one_that_replaced_it_is_taken_back(second: VerdictKind) -> None:
+    watch = labels()
+    watch.answered("wire:1", NEGATIVE, MODEL)
+    watch.judged(verdict("wire:1", "negative", by="ana"))
+    before = watch.calibration(MODEL)
+    watch.judged(verdict("wire:1", second, by="ben", entity="ACME"))
+    watch.withdrawn("wire:1", entity="ACME", by="ben")
+    assert watch.calibration(MODEL) == before
+    watch.withdrawn("wire:1", entity=None, by="ana")
+    assert watch.calibration(MODEL).labels == 0
+
+
+def test_of_many_who_judge_one_message_the_latest_are_remembered() -> None:
+    watch = labels()
+    watch.answered("wire:1", NEGATIVE, MODEL)
+    for number in range(1_000):
+        watch.judged(verdict("wire:1", "positive", by=f"reader {number}"))
+    watch.judged(verdict("wire:1", "negative", by="ana"))
+    watch.withdrawn("wire:1", entity=None, by="ana")
+    assert watch.calibration(MODEL).error == pytest.approx(0.8)
+    assert sum(len(words) for words in watch._said.values()) < 100
 
 
 def test_only_the_latest_answers_are_remembered() -> None:
@@ -139,9 +183,9 @@ def test_no_error_is_told_of_few_labels() -> None:
 sentiments = st.sampled_from(SENTIMENTS)
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("answer"), st.integers(0, 12), sentiments),
-        st.tuples(st.just("verdict"), st.integers(0, 12), sentiments),
-        st.tuples(st.just("withdraw"), st.integers(0, 12), st.none()),
+        st.tuples(st.just("answer"), st.integers(0, 12), sentiments, st.none()),
+        st.tuples(st.just("verdict"), st.integers(0, 12), sentiments, st.sampled_from(("ana", "ben"))),
+        st.tuples(st.just("withdraw"), st.integers(0, 12), st.none(), st.sampled_from(("ana", "ben"))),
     ),
     max_size=60,
 )
@@ -149,32 +193,36 @@ BY_LABEL = {"negative": NEGATIVE, "neutral": NEUTRAL, "positive": POSITIVE}
 
 
 @given(steps)
-def test_the_window_is_what_joining_all_verdicts_anew_would_give(history: list[tuple[str, int, str | None]]) -> None:
+def test_the_window_is_what_joining_all_verdicts_anew_would_give(
+    history: list[tuple[str, int, VerdictKind | None, str | None]],
+) -> None:
     watch = labels(remembered=1_000, window_labels=5)
     answers: dict[int, str] = {}
-    said: dict[int, str] = {}
+    words: dict[int, dict[str, str]] = {number: {} for number in range(13)}
     joined: dict[int, tuple[float, bool]] = {}
-    for what, number, label in history:
-        name = f"wire:{number}"
+    for what, number, label, by in history:
+        name, before = f"wire:{number}", [*words[number].values()][-1:]
         if what == "answer":
             assert label is not None
             watch.answered(name, BY_LABEL[label], MODEL)
             answers[number] = label
-        elif what == "withdraw":
-            watch.withdrawn(name)
-            said.pop(number, None)
-            joined.pop(number, None)
+            continue
+        assert by is not None
+        words[number].pop(by, None)
+        if what == "withdraw":
+            watch.withdrawn(name, entity=None, by=by)
         else:
-            watch.judged(verdict(name, label))  # type: ignore[arg-type]
-            if said.get(number) != label:
-                joined.pop(number, None)
-                if number in answers:
-                    own = answers[number]
-                    found = BY_LABEL[own]
-                    joined[number] = (max(found.negative, found.neutral, found.positive), own == label)
-                    joined = dict(islice(joined.items(), max(0, len(joined) - 5), None))
             assert label is not None
-            said[number] = label
+            watch.judged(verdict(name, label, by=by))
+            words[number][by] = label
+        holds = [*words[number].values()][-1:]
+        if holds != before:
+            joined.pop(number, None)
+            if holds and number in answers:
+                own = answers[number]
+                found = BY_LABEL[own]
+                joined[number] = (max(found.negative, found.neutral, found.positive), own == holds[0])
+                joined = dict(islice(joined.items(), max(0, len(joined) - 5), None))
     confidence = np.asarray([one for one, _ in joined.values()], dtype=np.float64)
     right = np.asarray([one for _, one in joined.values()], dtype=np.bool_)
     found_now = watch.calibration(MODEL)

@@ -17,6 +17,7 @@ from models.first_tier import TieredScorer
 from models.prediction import ModelId, Prediction
 from models.testing import FakeClassifier
 from streams.records import Verdict, VerdictKind
+from streams.verdicts import Subject
 from streams.watch import metrics
 from streams.watch.embedding import MARKED
 from streams.watch.reference import REFERENCE, write_reference
@@ -186,8 +187,12 @@ def test_calibration_is_shown_on_labels_of_the_model_in_use(folder: Path) -> Non
     watch.judged([verdict(number, "positive") for number in range(15, 30)] + [verdict(900, "negative")])
     assert (agreed.grown, differed.grown, unknown.grown) == (15, 15, 1)
     assert shown("squall_calibration_error") == pytest.approx(0.4)  # 0.9 sure, right in half of the cases
-    watch.judged(["wire:15"])
+    watch.judged([Subject("message", "wire:15", None, "ana"), Subject("alert", "wire:15", None, "desk")])
+    assert shown("squall_calibration_labels") == 30, "what others say stands"
+    watch.judged([Subject("message", "wire:15", None, "desk")])
     assert shown("squall_calibration_labels") == 29
+    watch.judged(["wire:16"])  # a record of somebody else's producer names no more than this
+    assert shown("squall_calibration_labels") == 28
     watch.use(scorer(OTHER), folder)
     assert math.isnan(shown("squall_calibration_error") or 0)
     assert shown("squall_calibration_labels") == 0
