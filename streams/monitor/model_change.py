@@ -23,8 +23,9 @@ it has come to nothing, and are dropped if it fires: a surge must not become the
 
 After `WARM_VOTES` the difference is taken for known, d' = sum e_i / n. If the model came in the place of others, what
 all rules have learned is moved by d', and votes count as they are from then on. If others went on scoring (a model for
-another language), nothing is moved: it is one of the company's models now. Counts and means of scores that other
-methods learned (`negative_count`, `mean_sentiment`) cannot be moved; those rules learn anew.
+another language), nothing is moved: it is one of the company's models now. Counts of negative stories and means of
+sentiment (`negative_count`, `mean_sentiment`) cannot be moved: what such rules have learned, and what is in their
+windows, begins anew. A volume is no score, and stays.
 
 What is not covered: a model that is off by more than `ALLOWED` may fire before it is known. A company with little
 history has nothing that could be off, and takes a new model as it comes. Votes of the first tier (`degraded`) are none
@@ -219,10 +220,13 @@ def _move(rule: Rule, memory: RuleState, by: float, arrival: Arrival) -> None:
     memory.unrest = Unrest(variance=unrest.variance, blocks=unrest.blocks)
     memory.recent_negative = _within(memory.recent_negative + mean_taken * memory.recent_votes, memory.recent_votes)
     memory.held_negative = _within(memory.held_negative + mean_taken * memory.held_votes, memory.held_votes)
-    memory.window = [
-        (start_ms, votes, _within(negative + mean_taken * votes, votes)) for start_ms, votes, negative in memory.window
-    ]
-    if rule.signal in ("negative_count", "mean_sentiment"):
+    if rule.signal == "negative_share":
+        memory.window = [
+            (start_ms, votes, _within(negative + mean_taken * votes, votes))
+            for start_ms, votes, negative in memory.window
+        ]
+    elif rule.signal != "volume":  # how many would have counted, or how negative they were, is not known of a sum
+        memory.window = []
         memory.counting = memory.scoring = None
 
 

@@ -15,6 +15,7 @@ from streams.monitor import RuleSet, default_rules, model_change
 from streams.monitor.model_change import ALLOWED, PRIOR_VOTES, WARM_VOTES, shift_of
 from streams.monitor.model_states import Arrival
 from streams.monitor.partition import PartitionMonitor
+from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, Mention, ModelVersion, encode
 from tests.streams.monitor.invented import START, Record, as_bytes, ended, heard, in_order, mention, monitor
 from tests.streams.monitor.test_order import PARTITIONS, disturbed
@@ -114,22 +115,65 @@ def test_a_surge_to_ten_times_as_many_is_found_during_the_warm_up_and_after_it(h
             assert b"model_change" not in encode(alert)
 
 
-def quiet_monitor(models: Sequence[ModelVersion], *, scores: Sequence[float], per_model: int) -> PartitionMonitor:
-    """One company that is scored by one model after the other, every ten minutes, with a score of its own each."""
-    watching = monitor(shipped())
+def told(
+    models: Sequence[ModelVersion], *, scores: Sequence[float], per_model: int, every_s: float = 600
+) -> list[Record]:
+    """The log of one company that is scored by one model after the other, with a score of its own each."""
     log: list[Record] = [*heard(1)]
     rng = random.Random(3)
     number = 0
     for model, score in zip(models, scores, strict=True):
         for _ in range(per_model):
             number += 1
-            at = START + timedelta(minutes=10 * number)
+            at = START + timedelta(seconds=every_s * number)
             own = mention(number, at, round(score + rng.uniform(-0.1, 0.1), 4), text="", author=f"a{number}")
             log.append(msgspec.structs.replace(own, model=model))
-    log += ended(1, START + timedelta(minutes=10 * number + 60))
-    for offset, record in enumerate(log):
+    return [*log, *ended(1, START + timedelta(seconds=every_s * number + 3600))]
+
+
+def quiet_monitor(
+    models: Sequence[ModelVersion],
+    *,
+    scores: Sequence[float],
+    per_model: int,
+    every_s: float = 600,
+    rules: RuleSet | None = None,
+) -> PartitionMonitor:
+    """A monitor that has heard what was `told`."""
+    watching = monitor(rules or shipped())
+    for offset, record in enumerate(told(models, scores=scores, per_model=per_model, every_s=every_s)):
         watching.absorb(record, offset)
     return watching
+
+
+SUMS = """
+rules:
+  - {alert: Many, type: threshold, signal: negative_count, window: 24h, fire: {gte: 8}, resolve: {lte: 2}}
+  - {alert: Mood, type: threshold, signal: mean_sentiment, window: 24h, fire: {gte: -0.1}}
+  - {alert: Volume, type: threshold, signal: volume, window: 24h, fire: {gte: 1000}}
+  - {alert: Share, type: threshold, window: 24h, fire: {gte: 0.9}}
+"""
+
+
+def test_what_a_threshold_counts_is_not_moved_as_if_it_were_a_sum_of_scores() -> None:
+    rules = parse_rules(SUMS, name="sums.yaml")
+    assert _alerts(told([OLD, NEW], scores=[0.2, 0.35], per_model=200), rules) == []
+    state = quiet_monitor([OLD, NEW], scores=[0.2, 0.35], per_model=101, rules=rules).entities["AURL"]
+    assert state.scale is not None
+    assert state.scale.models == ("champion@2",)
+    kept = {name: memory.window for name, memory in state.rules.items()}
+    assert sum(total for _, _, total in kept["Many"]) == 0
+    assert sum(votes for _, votes, _ in kept["Volume"]) > 100
+    assert all(total == votes for _, votes, total in kept["Volume"])
+    assert len(kept["Many"]) == len(kept["Mood"]) <= 1  # begun anew when the model became known
+    assert all(-0.45 <= total / votes <= -0.25 for _, votes, total in kept["Mood"])
+    share = sum(total for _, _, total in kept["Share"]) / sum(votes for _, votes, _ in kept["Share"])
+    assert share == pytest.approx(0.35, abs=0.06)
+
+
+def _alerts(log: Sequence[Record], rules: RuleSet) -> list[Alert]:
+    watching = monitor(rules)
+    return [alert for offset, record in enumerate(log) for alert in watching.absorb(record, offset)]
 
 
 def test_a_timeline_shows_what_the_models_said_and_the_rules_read_what_is_on_scale() -> None:
