@@ -22,6 +22,7 @@ MODULES: Final = (
     "streams.monitor.bins",
     "streams.monitor.clock",
     "streams.monitor.detect",
+    "streams.monitor.due",
     "streams.monitor.e_detector",
     "streams.monitor.entity",
     "streams.monitor.fingerprint",

@@ -13,7 +13,6 @@ saved before it in force, bins close once, and the clock is never newer than the
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ import msgspec
 
 from streams.monitor.bins import BIN_MS, HOUR_MS, bin_end, bin_start, to_ms
 from streams.monitor.clock import observe, watched_watermark
+from streams.monitor.due import DueBins
 from streams.monitor.entity import ClosedBin, Context, close_bin
 from streams.monitor.horizon import Horizon, Place
 from streams.monitor.keeping import Keeper
@@ -105,8 +105,7 @@ class PartitionMonitor:
         self._entities: dict[str, EntityState] = {}
         self._horizons: dict[str, Horizon] = {}
         self._changed: set[str] = set()
-        self._due: list[tuple[int, str]] = []
-        self._due_watched: list[tuple[int, str]] = []
+        self._due = DueBins(self._entities)
         self.counters = Counters()
 
     def apply(self, rules: RuleSet) -> None:
@@ -154,7 +153,7 @@ class PartitionMonitor:
     @property
     def open_bins(self) -> int:
         """Minutes of companies that hold mentions and have not closed."""
-        return len(self._due) + len(self._due_watched)
+        return self._due.count
 
     def take_counters(self) -> Counters:
         """Return what was counted since the last call."""
@@ -281,6 +280,8 @@ class PartitionMonitor:
         horizon = self._horizon(mention.entity)
         at_ms = to_ms(mention.published_at)
         end_ms = bin_end(at_ms)
+        if mention.watched and not state.watched:
+            self._due.watch(state)
         state.watched = mention.watched
         watermark_ms = watched_watermark(self._clock) if mention.watched else self._clock.watermark_ms
         if state.closed_ms and watermark_ms is not None:
@@ -319,12 +320,13 @@ class PartitionMonitor:
         votes = state.open.get(start_ms)
         if votes is None:
             votes = state.open[start_ms] = []
-            heapq.heappush(self._due_watched if state.watched else self._due, (bin_end(start_ms), state.entity))
+            self._due.opened(state, start_ms)
         votes.append(vote)
 
     def _close_due(self, watermark_ms: int) -> list[Alert]:
         alerts: list[Alert] = []
-        while (due := self._next_due(watermark_ms)) is not None:
+        ahead_ms = watched_watermark(self._clock) or watermark_ms
+        while (due := self._due.take(watermark_ms, ahead_ms)) is not None:
             end_ms, name = due
             state = self._entities[name]
             if end_ms > watermark_ms:
@@ -337,21 +339,6 @@ class PartitionMonitor:
                 self._count_kept_back(written)
             self._changed.add(name)
         return alerts
-
-    def _next_due(self, watermark_ms: int) -> tuple[int, str] | None:
-        """Take the next bin to close, in the order of event time: of all companies up to the watermark, of watched ones
-        up to theirs.
-        """
-        due, watched = self._due, self._due_watched
-        is_due = bool(due) and due[0][0] <= watermark_ms
-        if watched:
-            ahead_ms = watched_watermark(self._clock) or watermark_ms
-            while watched and watched[0][0] <= ahead_ms and not (is_due and due[0] < watched[0]):
-                found = heapq.heappop(watched)
-                if self._entities[found[1]].watched or found[0] <= watermark_ms:
-                    return found
-                heapq.heappush(due, found)  # it has left the watch list, and waits as all others do
-        return heapq.heappop(due) if is_due else None
 
     def _count_kept_back(self, alerts: Iterable[Alert]) -> None:
         counted = self.counters.suppressed

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from streams.monitor import MonitorOptions, PartitionMonitor, default_rules
-from streams.monitor.bins import to_ms
+from streams.monitor.bins import BIN_MS, to_ms
 from streams.monitor.clock import observe
+from streams.monitor.rule_files import parse_rules
 from streams.monitor.state import ClockState
 from streams.records import AheadProgress, Alert, LogEntry, Mention, Progress, encode
 from streams.replay.core import time_alone
-from tests.streams.monitor.invented import incident
+from tests.streams.monitor.invented import START, incident
+from tests.streams.monitor.invented import mention as invent
 
 OPTIONS = MonitorOptions()
 
@@ -181,3 +184,104 @@ def test_a_company_that_leaves_the_watch_list_opens_no_minute_again_that_was_clo
         monitor.absorb(record, offset)
     assert len(closed) == len(set(closed))
     assert monitor.take_counters().late == len(mentions)
+
+
+COUNTING = parse_rules(
+    "rules: [{alert: N, type: spike, method: return_period, signal: volume, fire: {return_period: 7d}}]", name="n.yaml"
+)
+Closings = list[tuple[str, int]]
+
+
+def closings(log: Sequence[LogEntry], cuts: Sequence[int] = ()) -> tuple[Closings, int]:
+    """The bins that close, by company and start in minutes, and how many are open at the end.
+
+    Args:
+        log: the records.
+        cuts: offsets at which a new monitor goes on from what was saved.
+    """
+    found: Closings = []
+    store: dict[str, bytes] = {}
+    first, open_bins = 0, 0
+    for cut in [*sorted(set(cuts)), len(log)]:
+        monitor = PartitionMonitor(
+            0, COUNTING, OPTIONS, on_bin=lambda one: found.append((one.entity, (one.start_ms - to_ms(START)) // BIN_MS))
+        )
+        monitor.restore(store.items())
+        for offset in range(first, cut):
+            monitor.absorb(log[offset], offset)
+        open_bins = monitor.open_bins
+        assert open_bins == sum(len(state.open) for state in monitor.entities.values())
+        changes = monitor.changes()
+        for key, value in (*changes.entities, *changes.clock):
+            if value is None:
+                store.pop(key, None)
+            else:
+                store[key] = value
+        first = cut
+    return found, open_bins
+
+
+def come_to(minute: int) -> Progress:
+    return Progress(partition=0, partitions=1, event_time=at_minute(minute), idle=False)
+
+
+def ahead_to(minute: int) -> AheadProgress:
+    return AheadProgress(partition=0, event_time=at_minute(minute))
+
+
+def at_minute(minute: int) -> datetime:
+    return START + timedelta(minutes=minute)
+
+
+def test_the_bins_of_a_company_that_comes_onto_a_watch_list_close_oldest_first() -> None:
+    log: list[LogEntry] = [
+        come_to(0),
+        invent(1, at_minute(1)),
+        invent(2, at_minute(11), watched=True, ahead=True),
+        ahead_to(20),
+        come_to(30),
+        invent(3, at_minute(41), watched=True),
+        come_to(60),
+    ]
+    wanted = ([("AURL", 1), ("AURL", 11), ("AURL", 41)], 0)
+    assert closings(log) == wanted
+    assert closings(log, cuts=[3]) == wanted
+
+
+def test_a_company_that_leaves_a_watch_list_and_comes_back_waits_once() -> None:
+    log: list[LogEntry] = [come_to(0)]
+    log += [invent(number, at_minute(5 * number + 1), watched=number % 2 == 1, ahead=True) for number in range(9)]
+    assert closings(log) == ([], 9)
+    assert closings([*log, ahead_to(30)]) == ([], 9)
+    log += [ahead_to(30), invent(50, at_minute(50), watched=True, ahead=True)]
+    assert closings(log) == ([("AURL", 5 * number + 1) for number in range(6)], 4)
+    assert closings([*log, come_to(80)])[0] == [("AURL", minute) for minute in (*range(1, 46, 5), 50)]
+
+
+def step_of(dice: random.Random, number: int, minutes: list[int]) -> LogEntry:
+    """One more record: a mention of a company that is watched or not, or how far was read."""
+    kind = dice.randrange(8)
+    if kind == 0:
+        minutes[0] += dice.randrange(12)
+        return come_to(minutes[0])
+    if kind == 1:
+        minutes[1] = max(minutes[1], minutes[0]) + dice.randrange(20)
+        return ahead_to(minutes[1])
+    at = at_minute(minutes[0] + dice.randrange(-4, 40))
+    watched = dice.random() < 0.5
+    return invent(number, at, entity=dice.choice(["AURL", "BRND"]), watched=watched, ahead=watched or UNSET)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 1 << 30), st.integers(2, 60), st.lists(st.integers(1, 60), max_size=4))
+def test_the_bins_of_a_company_close_oldest_first_and_once_whatever_the_watch_list_says(
+    seed: int, length: int, cuts: list[int]
+) -> None:
+    dice, minutes = random.Random(seed), [10, 10]
+    log = [come_to(10), *(step_of(dice, number, minutes) for number in range(length)), come_to(500)]
+    wanted = closings(log)
+    assert closings(log, [cut for cut in cuts if cut < len(log)]) == wanted
+    assert wanted[1] == 0
+    for company in ("AURL", "BRND"):
+        starts = [start for name, start in wanted[0] if name == company]
+        assert starts == sorted(set(starts))
