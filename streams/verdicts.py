@@ -151,15 +151,13 @@ def send(settings: Settings, verdicts: Sequence[Verdict]) -> None:
     _send(settings, [(key_of(verdict), encode(verdict)) for verdict in verdicts])
 
 
-def take_back(settings: Settings, subjects: Sequence[Subject]) -> None:
+def take_back(settings: Settings, keys: Sequence[bytes]) -> None:
     """Take words back: write a record without a value under each one's key, which `squall labels import` heeds.
-
-    What was never said can be taken back too, and changes nothing.
 
     Raises:
         BrokerError, TopicError: as `send`.
     """
-    _send(settings, [(msgspec.json.encode(subject), None) for subject in subjects])
+    _send(settings, [(key, None) for key in keys])
 
 
 def _send(settings: Settings, records: Sequence[tuple[bytes, bytes | None]]) -> None:

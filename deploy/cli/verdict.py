@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, get_args
 
 import typer
 
 from deploy.cli.frame import out, settings
-from streams.records import VerdictKind
+from streams.errors import InputError
+from streams.records import Verdict, VerdictKind
 
 _KINDS: tuple[str, ...] = get_args(VerdictKind)
 
@@ -27,7 +29,12 @@ def verdict(
         bool, typer.Option("--take-back", help="Take back what NAME said of it: it is no label any more.")
     ] = False,
     alert: Annotated[str | None, typer.Option(help="The alert in which the message was seen.")] = None,
-    entity: Annotated[str | None, typer.Option(help="The company that it is about, by symbol.")] = None,
+    entity: Annotated[
+        str | None,
+        typer.Option(
+            help="The company that it is about, by symbol; without one --take-back takes back what NAME said for any."
+        ),
+    ] = None,
     note: Annotated[str | None, typer.Option(help="Why, for whoever reads it later.")] = None,
 ) -> None:
     """Write a verdict to squall.labels, from where it becomes a label for the next model; or take one back.
@@ -56,14 +63,31 @@ def verdict(
 
 
 def _take_back(what: str, entity: str | None, by: str) -> None:
-    """Take back what was said of an alert or a message of this id; an id does not say of which it is."""
+    """Take back what was said of an alert or a message of this id; an id does not say of which it is.
+
+    The company is part of the key, and whoever takes a word back need not remember it: the topic does.
+    """
+    from retrain.labels.live import words_of
     from streams import verdicts
 
     verdicts.from_values({"verdict": "stale", "message_id": what, "entity": entity})  # an id and a symbol that can be
     current = settings()
-    verdicts.take_back(
-        current, [verdicts.Subject("message", what, entity, by), verdicts.Subject("alert", what, entity, by)]
-    )
+    topic = current.topics.labels
     company = "" if entity is None else f" for {entity}"
-    text = f"what {by} said of {what}{company} is taken back on {current.topics.labels}"
-    out().print(text, markup=False, soft_wrap=True)
+    found = words_of(current, what, by=by, entity=entity)
+    if not found:
+        others = {} if entity is None else words_of(current, what, by=by)
+        hint = f"; what {by} has said of it is {_companies(others)}" if others else ""
+        raise InputError(f"{by} has said nothing of {what}{company} that holds on {topic}: nothing is taken back{hint}")
+    verdicts.take_back(current, sorted(found))
+    if entity is None and any(word.entity is not None for word in found.values()):
+        company = f" ({_companies(found)})"
+    out().print(f"what {by} said of {what}{company} is taken back on {topic}", markup=False, soft_wrap=True)
+
+
+def _companies(words: Mapping[bytes, Verdict]) -> str:
+    named = sorted({word.entity for word in words.values() if word.entity is not None})
+    parts = [f"for {', '.join(named)}"] if named else []
+    if any(word.entity is None for word in words.values()):
+        parts.append("for no company")
+    return " and ".join(parts)

@@ -10,16 +10,19 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from kafka.errors import TopicAuthorizationFailedError
+
 from retrain.labels.choose import Candidate
 from retrain.labels.said import Said
 from retrain.labels.taken_back import NOTHING, TakenBack
 from streams.config import Settings
-from streams.errors import RecordError
+from streams.errors import BrokerError, InputError, RecordError, TopicError
 from streams.foremost import Foremost
-from streams.records import Alert, Mention, decode_alert, decode_verdict
+from streams.records import Alert, Mention, Verdict, decode_alert, decode_verdict
 from streams.replay.sources.open_source import open_mentions
 from streams.replay.sources.source import BadRecord
 from streams.replay.sources.topic_reader import TopicReader, partitions_of, topic_consumer, whole
+from streams.verdicts import OF_ALERTS
 from streams.whole_text import whole_text
 
 MOST_CANDIDATES = 50_000
@@ -82,6 +85,55 @@ def read_verdicts(settings: Settings, *, on_bad: OnBad) -> Heard:
     said = tuple(one for words in by_key.values() for one in words)
     held = {key: [one.learned_at for one in by_key.get(key, ())] for key in taken_back}
     return Heard(said, TakenBack(held))
+
+
+def words_of(settings: Settings, what: str, *, by: str, entity: str | None = None) -> dict[bytes, Verdict]:
+    """Return what one person says of an alert or a message now, by its key on squall.labels.
+
+    Args:
+        settings: the configuration.
+        what: id of the alert or the message.
+        by: who says it.
+        entity: what is said for this company alone; None for all that is said, with a company or without.
+
+    Raises:
+        BrokerError: Kafka cannot be reached.
+        TopicError: the topic is missing, or this user may not read it.
+        InputError: such a word shares its key with another one, as somebody else's producer may have it.
+    """
+    held: dict[bytes, list[Verdict]] = defaultdict(list)
+    try:
+        for _, key, value in _records(settings, settings.topics.labels):
+            if key is None:
+                continue  # nothing can take its place, nor take it back
+            if value is None:
+                held.pop(key, None)
+                continue
+            try:
+                held[key].append(decode_verdict(value))
+            except RecordError:
+                continue  # who imports labels tells of it
+    except BrokerError as error:
+        if not isinstance(error.__cause__, TopicAuthorizationFailedError):
+            raise
+        msg = (
+            f"{settings.topics.labels}: this user may not read it, and what is taken back is looked up there. Somebody "
+            "with ALTER on the cluster grants it: squall topics acls --role labels"
+        )
+        raise TopicError(msg) from error
+    found: dict[bytes, Verdict] = {}
+    for key, words in held.items():
+        own = [_is_word(word, what, by, entity) for word in words]
+        if any(own) and not all(own):
+            raise InputError(f"{settings.topics.labels}: the key {key!r} holds other words too, which would go with it")
+        if any(own):
+            found[key] = words[-1]
+    return found
+
+
+def _is_word(verdict: Verdict, what: str, by: str, entity: str | None) -> bool:
+    judged = verdict.alert_id if verdict.verdict in OF_ALERTS else verdict.message_id
+    return judged == what and verdict.by == by and entity in (None, verdict.entity)
 
 
 def find_alerts(settings: Settings, ids: Collection[str]) -> dict[str, Alert]:

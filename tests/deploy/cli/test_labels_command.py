@@ -185,8 +185,7 @@ def test_a_verdict_that_was_taken_back_is_in_the_next_training_file_no_more(
     store = tmp_path / "kept"
     assert "3 new" in run("import", "--store", store).output
 
-    verdicts.take_back(settings, [verdicts.Subject("message", "wire:1", None, "ana")])
-    verdicts.take_back(settings, [verdicts.Subject("message", "wire:2", None, "ana")])
+    verdicts.take_back(settings, [verdicts.key_of(told[0]), verdicts.key_of(told[1])])
     again = msgspec.structs.replace(told[1], verdict="positive", learned_at=AT + timedelta(hours=1))
     verdicts.send(settings, [again])
     assert "1 new, 0 changed, 1 known before, 2 taken back" in run("import", "--store", store).output

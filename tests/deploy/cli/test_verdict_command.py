@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
+from kafka import KafkaProducer
 
+from retrain.labels.live import read_verdicts
+from streams import verdicts
 from streams.acls import AclRole, grants
 from streams.config import Settings
-from streams.records import decode_verdict
+from streams.records import Verdict, VerdictKind, decode_verdict, encode
+from streams.verdicts import Subject
 from tests.streams.app.harness import records_of
+
+AT = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 
 
 def squall(*arguments: str, settings: Settings | None = None) -> subprocess.CompletedProcess[str]:
@@ -41,16 +48,89 @@ def test_a_verdict_is_on_record_with_who_judged(settings_with_topics: Settings) 
     assert (second[1].message_id, second[1].alert_id, second[1].note) == ("wire:7", "2929662a07e4834b", "a joke")
 
 
+def say(settings: Settings, *subjects: Subject, verdict: VerdictKind = "stale") -> None:
+    verdicts.send(
+        settings,
+        [
+            Verdict(
+                message_id=one.id if one.kind == "message" else None,
+                alert_id=one.id if one.kind == "alert" else None,
+                verdict=verdict if one.kind == "message" else "false_alarm",
+                by=one.by,
+                learned_at=AT,
+                entity=one.entity,
+            )
+            for one in subjects
+        ],
+    )
+
+
+def taken_back(settings: Settings) -> list[bytes]:
+    return [record.key for record in records_of(settings, settings.topics.labels) if record.value is None]
+
+
 @pytest.mark.broker
-def test_a_verdict_is_taken_back_under_its_own_key(settings_with_topics: Settings) -> None:
+def test_without_a_company_all_that_a_person_said_of_it_is_taken_back_and_nothing_else(
+    settings_with_topics: Settings,
+) -> None:
     settings = settings_with_topics
-    for words in (("--verdict", "stale"), ("--take-back",)):
-        done = squall("verdict", "wire:7", *words, "--by", "bo", "--entity", "ACME", settings=settings)
-        assert done.returncode == 0, done.stderr
-    assert f"what bo said of wire:7 for ACME is taken back on {settings.topics.labels}" in done.stdout
-    said, of_message, of_alert = records_of(settings, settings.topics.labels)
-    assert (of_message.key, of_message.value) == (said.key, None)
-    assert (of_alert.key, of_alert.value) == (b'["alert","wire:7","ACME","bo"]', None)
+    say(settings, Subject("message", "wire:7", "ACME", "bo"), Subject("message", "wire:7", "BYTE", "bo"))
+    others = [
+        Subject("message", "wire:7", "ACME", "anna"),
+        Subject("message", "wire:8", "ACME", "bo"),
+        Subject("alert", "wire:9", None, "bo"),
+    ]
+    say(settings, *others)
+    done = squall("verdict", "wire:7", "--take-back", "--by", "bo", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert f"what bo said of wire:7 (for ACME, BYTE) is taken back on {settings.topics.labels}" in done.stdout
+    assert sorted(taken_back(settings)) == [b'["message","wire:7","ACME","bo"]', b'["message","wire:7","BYTE","bo"]']
+    assert {(one.message_id or one.alert_id, one.by) for one in read_verdicts(settings, on_bad=pytest.fail).said} == {
+        (one.id, one.by) for one in others
+    }
+
+
+@pytest.mark.broker
+def test_with_a_company_only_what_was_said_for_it_is_taken_back(settings_with_topics: Settings) -> None:
+    settings = settings_with_topics
+    say(settings, *(Subject("message", "wire:7", entity, "bo") for entity in ("ACME", "BYTE", None)))
+    say(settings, Subject("alert", "wire:7", "ACME", "bo"))
+    done = squall("verdict", "wire:7", "--take-back", "--by", "bo", "--entity", "ACME", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert taken_back(settings) == [b'["alert","wire:7","ACME","bo"]', b'["message","wire:7","ACME","bo"]']
+
+
+@pytest.mark.broker
+def test_a_word_is_taken_back_under_the_key_that_somebody_elses_producer_gave_it(
+    settings_with_topics: Settings,
+) -> None:
+    settings = settings_with_topics
+    producer = KafkaProducer(**settings.kafka.client_options(), acks="all")
+    for key, by in ((b"wire:7/bo", "bo"), (b"wire:7/anna", "anna")):
+        word = Verdict(message_id="wire:7", alert_id=None, verdict="stale", by=by, learned_at=AT, entity="ACME")
+        producer.send(settings.topics.labels, key=key, value=encode(word))
+    producer.send(settings.topics.labels, key=b"wire:7/x", value=b"{")
+    producer.close()
+    done = squall("verdict", "wire:7", "--take-back", "--by", "bo", settings=settings)
+    assert done.returncode == 0, done.stderr
+    assert taken_back(settings) == [b"wire:7/bo"]
+
+
+@pytest.mark.broker
+def test_where_there_is_nothing_to_take_back_it_says_so_and_writes_nothing(settings_with_topics: Settings) -> None:
+    settings = settings_with_topics
+    back = ("verdict", "wire:7", "--take-back", "--by", "bo")
+    say(settings, Subject("message", "wire:7", "ACME", "bo"), Subject("message", "wire:7", None, "anna"))
+    other = squall(*back, "--entity", "BYTE", settings=settings)
+    assert other.returncode == 2
+    assert "bo has said nothing of wire:7 for BYTE" in " ".join(other.stderr.split())
+    assert "for ACME" in " ".join(other.stderr.split())
+    assert taken_back(settings) == []
+    assert squall(*back, settings=settings).returncode == 0
+    twice = squall(*back, settings=settings)
+    assert twice.returncode == 2
+    assert "bo has said nothing of wire:7" in " ".join(twice.stderr.split())
+    assert len(taken_back(settings)) == 1
 
 
 @pytest.mark.parametrize(
