@@ -70,6 +70,10 @@ _RESOLVE: Final[dict[Kind, tuple[str, ...]]] = {
 _LONGEST_WINDOW_MS: Final = 86_400_000
 _LONGEST_STEP_MS: Final = 3_600_000
 _MOST_STEPS: Final = 288
+_LONGEST: Final = "3650d"
+"""No duration is longer: added to the time of a story it stays a time of the calendar."""
+_LONGEST_MS: Final = duration_ms(_LONGEST)
+_MOST_DIGITS: Final = 9
 
 
 def kind_of(rule: Rule) -> Kind:
@@ -109,6 +113,7 @@ def check_type(rule: Rule, raw: Mapping[str, Any], fail: Fail) -> None:
         raw: what its file says.
         fail: told of the first thing that is wrong.
     """
+    _check_durations(rule, fail)
     kind = kind_of(rule)
     called = f"a rule of type {rule.type}" + (f" with method {kind}" if kind in ("return_period", "zscore") else "")
     for key, kinds in _ONLY_FOR.items():
@@ -148,6 +153,29 @@ def check_parts(rule: Rule, rules: Sequence[Rule], fail: Fail) -> None:
     way = cycle_of(rule, {name: other for name, other in known.items() if other.type == "composite"})
     if way is not None:
         fail(f"fire: the rule hangs on itself: {' -> '.join(way)}", ("fire",))
+
+
+def _check_durations(rule: Rule, fail: Fail) -> None:
+    """Before anything reckons with them."""
+    fire, pending = rule.fire, rule.pending
+    found: list[tuple[Steps, str | None]] = [
+        (("fire", "arl"), fire.arl),
+        (("fire", "return_period"), fire.return_period),
+        (("fire", "within"), fire.within),
+        (("pending", "arl"), pending.arl),
+        (("pending", "return_period"), pending.return_period),
+        (("pending", "within"), pending.within),
+        (("resolve", "return_period"), rule.resolve.return_period),
+        (("window",), rule.window),
+        *((("windows",), window) for window in rule.windows or ()),
+        (("for",), rule.for_),
+        (("keep_firing_for",), rule.keep_firing_for),
+        (("cooldown", "for"), rule.cooldown.for_),
+    ]
+    for path, text in found:
+        if text is not None and (len(text.lstrip("0")) > _MOST_DIGITS or duration_ms(text) > _LONGEST_MS):
+            shown = text if len(text) <= 2 * _MOST_DIGITS else f"{text[:_MOST_DIGITS]}..."
+            fail(f"{'.'.join(map(str, path))}: {shown} is too long: write {_LONGEST} at most", path)
 
 
 def _check_fire(rule: Rule, kind: Kind, called: str, fail: Fail) -> None:

@@ -127,6 +127,48 @@ def test_what_a_type_cannot_say_is_refused(rule: dict[str, Any], changes: dict[s
     assert words in refused({**rule, **changes}, OF)
 
 
+LONG = "is too long: write 3650d at most"
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "words"),
+    [
+        (SPIKE, {"cooldown": {"for": "9999999d"}}, f"7:5: rule 1 (A): cooldown.for: 9999999d {LONG}"),
+        (SPIKE, {"cooldown": {"for": "3651d"}}, f"7:5: rule 1 (A): cooldown.for: 3651d {LONG}"),
+        (SPIKE, {"cooldown": {"for": "5256001m"}}, f"7:5: rule 1 (A): cooldown.for: 5256001m {LONG}"),
+        (SPIKE, {"for": "87601h"}, f"6:3: rule 1 (A): for: 87601h {LONG}"),
+        (SPIKE, {"keep_firing_for": "9999999d"}, f"keep_firing_for: 9999999d {LONG}"),
+        (SPIKE, {"fire": {"arl": "9999999d"}}, f"5:5: rule 1 (A): fire.arl: 9999999d {LONG}"),
+        (SPIKE, {"fire": {"arl": "1" + "0" * 5_000 + "d"}}, f"fire.arl: 100000000... {LONG}"),
+        (SPIKE, {"pending": {"arl": "9999999d"}}, f"pending.arl: 9999999d {LONG}"),
+        (SPIKE, {"pending": {"within": "9999999d"}}, f"pending.within: 9999999d {LONG}"),
+        (COUNT, {"window": "9999999d"}, f"window: 9999999d {LONG}"),
+        (PERIOD, {"windows": ["5m", "9999999d"]}, f"windows: 9999999d {LONG}"),
+        (PERIOD, {"fire": {"return_period": "9999999d"}}, f"fire.return_period: 9999999d {LONG}"),
+        (PERIOD, {"pending": {"return_period": "9999999d"}}, f"pending.return_period: 9999999d {LONG}"),
+        (PERIOD, {"resolve": {"return_period": "9999999d"}}, f"resolve.return_period: 9999999d {LONG}"),
+        (BOTH, {"fire": {"all": ["B"], "within": "9999999d"}}, f"fire.within: 9999999d {LONG}"),
+    ],
+)
+def test_a_duration_that_leads_out_of_the_calendar_is_refused(
+    rule: dict[str, Any], changes: dict[str, Any], words: str
+) -> None:
+    assert words in refused({**rule, **changes}, OF)
+
+
+def test_a_duration_that_is_too_long_is_found_in_the_defaults_of_a_group() -> None:
+    text = "groups:\n- name: G\n  defaults:\n    cooldown:\n      for: 9999999d\n  rules:\n  - {alert: A, type: spike, fire: {arl: 1d}}"
+    with pytest.raises(
+        RuleError, match=r"^desk\.yaml:5:7: group 1 \(G\), rule 1 \(A\): cooldown\.for: 9999999d is too"
+    ):
+        parse_rules(text, name="desk.yaml")
+
+
+def test_a_duration_of_ten_years_is_taken_however_it_is_written() -> None:
+    for text in ("3650d", "87600h", "5256000m", "0000000000030m"):
+        assert parsed({**SPIKE, "cooldown": {"for": text}})[0].cooldown.for_ms <= 3650 * 86_400_000
+
+
 def test_composites_that_hang_on_one_another_are_refused_with_the_way_around() -> None:
     ring = [{**BOTH, "alert": name, "fire": {"any": [other]}} for name, other in ("XY", "YZ", "ZX")]
     assert "fire: the rule hangs on itself: X -> Y -> Z -> X" in refused(*ring)
