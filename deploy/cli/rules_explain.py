@@ -113,6 +113,8 @@ def _rule(found: Explanation) -> list[str]:
     if rule.is_e_detector:
         usual += f"; evidence gathers above {_percent(found.usual + found.margin)}"
     kept = "" if found.kept is None else f", by {found.kept.by} {found.kept.what}"
+    if kept and found.state != "suppressed":
+        kept = f"; that its severity rose is kept back{kept[1:]}"
     lines = [f"{rule.alert} ({rule.type}): {found.state}{since}{kept}"]
     if rule.where is not None:
         lines.append(f"  reads: {where_in_words(rule.where)}")

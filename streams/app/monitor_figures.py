@@ -111,7 +111,7 @@ def _companies(
         if usual is not None:
             found[metrics.COMPANY_USUAL].append((labels, usual))
         found[metrics.COMPANY_ALERT] += [
-            ((symbol, rule_name, memory.life.severity), 1)
+            ((symbol, rule_name, memory.life.last_severity), 1)  # as it was told
             for rule_name, memory in state.rules.items()
             if memory.life.standing in ("firing", "recovering")
         ]

@@ -24,7 +24,7 @@ from streams.monitor.detect import (
 from streams.monitor.fingerprint import given_story
 from streams.monitor.horizon import Horizon
 from streams.monitor.keeping import Keeper
-from streams.monitor.lifecycle import Move, Written, advance, write
+from streams.monitor.lifecycle import Move, Written, advance, end_of, write
 from streams.monitor.model_change import change_of, learn_scale, on_scale
 from streams.monitor.reading import Reading
 from streams.monitor.rules import Rule
@@ -217,9 +217,11 @@ def _withdrawn(memory: RuleState, name: str, entity: str, context: Context, at_m
     if life.state == "inactive" or life.transition < 0 or life.evidence is None:
         return []
     annotations = {"summary": f"{entity}: the rule was changed or taken away, so this alert is closed"}
-    called = life.state == "firing" and not life.untold
-    life.transition += 1
-    written = Written("resolved" if called else "inactive", life.transition, kept=None if called else life.kept)
+    if life.state == "firing":
+        written = end_of(life)
+    else:
+        life.transition += 1
+        written = Written("inactive", life.transition, life.severity, kept=life.kept)
     models = _models(memory)
     return [_record(memory, name, entity, context, life.evidence, models, annotations, written, at_ms=at_ms)]
 
@@ -337,7 +339,7 @@ def _record(
         id=life.alert_id,
         transition=written.transition,
         state=state,
-        severity=life.severity,
+        severity=written.severity,
         rule=rule_name,
         rule_version=memory.rule_version,
         labels=life.labels,

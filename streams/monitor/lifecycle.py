@@ -51,6 +51,8 @@ class Written(NamedTuple):
 
     state: AlertState
     transition: int
+    severity: Severity
+    """Of an end that somebody is told: the one that was told last, and none of a rise that was kept back."""
     again: bool = False
     """It fires again after it had begun to recover: no news."""
     kept: Suppressed | None = None
@@ -104,6 +106,8 @@ def write(rule: Rule, life: Life, moves: Sequence[Move], kept_by: Suppressed | N
     """
     found: list[Written] = []
     called = False
+    if life.untold and "ends" in moves:
+        moves = [move for move in moves if move != "rises"]  # nobody is called for what is over
     for move in moves:
         if move == "fires":
             life.untold, life.kept = True, None
@@ -115,19 +119,23 @@ def write(rule: Rule, life: Life, moves: Sequence[Move], kept_by: Suppressed | N
                 life.kept = Suppressed(by="cooldown", what=rule.alert, until=from_ms(life.cooldown_until_ms))
                 found.append(_numbered(life, "suppressed", kept=life.kept))
         elif move in ("ends", "fades"):
-            told = move == "ends" and not life.untold
-            found.append(_numbered(life, "resolved" if told else "inactive", kept=None if told else life.kept))
+            found.append(end_of(life) if move == "ends" else _numbered(life, "inactive", kept=life.kept))
             life.kept, life.untold = None, False
         elif move == "opens":
             found.append(_numbered(life, "pending"))
         elif life.kept is None:  # of what is kept back only its end is said
             found.append(_numbered(life, "recovering" if move == "calms" else "firing", again=move == "returns"))
-    if life.state == "firing" and life.kept is not None and life.calm_since_ms is None and not called:
-        if kept_by is None or (kept_by.by, kept_by.what) != (life.kept.by, life.kept.what):
-            found.append(_call(rule, life, kept_by, at_ms))
-        else:
-            life.kept = kept_by  # it may last longer now
+    if life.state == "firing" and life.kept is not None and not called:
+        found += _call_later(rule, life, life.kept, kept_by, at_ms)
     return found
+
+
+def end_of(life: Life) -> Written:
+    """Return the record of the end of an alert that fires: for those who were told of it, in the words they know."""
+    if life.untold:
+        return _numbered(life, "inactive", kept=life.kept)
+    life.severity = life.last_severity
+    return _numbered(life, "resolved")
 
 
 def _call(rule: Rule, life: Life, kept_by: Suppressed | None, at_ms: int) -> Written:
@@ -142,9 +150,24 @@ def _call(rule: Rule, life: Life, kept_by: Suppressed | None, at_ms: int) -> Wri
     return _numbered(life, "firing")
 
 
+def _call_later(rule: Rule, life: Life, kept: Suppressed, kept_by: Suppressed | None, at_ms: int) -> list[Written]:
+    """Of an alert that was kept back and still fires: something else keeps it back now, or nothing does."""
+    is_calm = life.calm_since_ms is not None
+    # A story is as new in a calm minute as in any other: without more of its kind all minutes after it are calm.
+    if is_calm and not (rule.type == "novelty" and life.untold):
+        return []
+    if kept_by is not None and (kept_by.by, kept_by.what) == (kept.by, kept.what):
+        life.kept = kept_by  # it may last longer now
+        return []
+    found = [_call(rule, life, kept_by, at_ms)]
+    if is_calm and kept_by is None:
+        found.append(_numbered(life, "recovering"))
+    return found
+
+
 def _numbered(life: Life, state: AlertState, *, again: bool = False, kept: Suppressed | None = None) -> Written:
     life.transition += 1
-    return Written(state, life.transition, again, kept)
+    return Written(state, life.transition, life.severity, again, kept)
 
 
 def _open(rule: Rule, life: Life, condition: Condition, labels: Mapping[str, str], bin_start_ms: int) -> None:

@@ -153,8 +153,11 @@ class Life(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
 
     @property
     def standing(self) -> AlertState:
-        """How the alert stands, in the words of its records."""
-        if self.kept is not None:
+        """How the alert stands for those who are called, in the words of its records.
+
+        One that was told goes on firing for them, also while a rise of its severity is kept back.
+        """
+        if self.untold and self.kept is not None:
             return "suppressed"
         if self.state == "firing" and self.calm_since_ms is not None:
             return "recovering"

@@ -39,7 +39,7 @@ from streams.ingest.entities.table import Entity, EntityTable
 from streams.monitor import ClosedBin, MonitorOptions, PartitionMonitor, RuleSet
 from streams.monitor.bins import BIN_MS, HOUR_MS, to_ms
 from streams.monitor.detect import usual_share_of
-from streams.records import Alert
+from streams.records import Alert, Silence, SilenceMatcher
 from tests.streams.monitor.invented import (
     LATENESS_S,
     START,
@@ -245,6 +245,31 @@ def test_open_alerts_are_counted_by_rule_and_state_and_shown_by_company_while_th
             if alert.state in ("firing", "recovering") and entity == "AURL"
         )
     assert states["firing"] and states["resolved"], "else nothing was tested"
+
+
+def test_an_alert_whose_rise_is_silenced_is_shown_as_it_was_told() -> None:
+    monitor, series = watched_run([])
+    matcher = SilenceMatcher(name="severity", op="=", value="critical")
+    until = START + timedelta(days=9)
+    monitor.silence([Silence(id="s", matchers=(matcher,), starts_at=START, ends_at=until, by="desk", comment="")])
+    told: dict[str, str] = {}
+    silenced = 0
+    for offset, record in enumerate(in_order(incident(random.Random(4)))):
+        alerts = monitor.absorb(record, offset)
+        for alert in alerts:
+            if alert.state == "firing":
+                told[alert.rule] = alert.severity
+            elif alert.state == "resolved":
+                del told[alert.rule]
+        if any(alert.state == "suppressed" and alert.rule in told for alert in alerts):
+            silenced += 1
+        if not alerts:
+            continue
+        found = seen(monitor, series)
+        assert sorted(found["squall_company_alert"]) == sorted((("AURL", *one), 1) for one in told.items())
+        opened = dict(found["squall_alerts_open"])
+        assert sum(opened[rule, state] for rule in told for state in ("firing", "recovering")) == len(told)
+    assert silenced, "else nothing was tested"
 
 
 def test_what_is_usual_is_what_the_first_spike_rule_holds_a_bin_against() -> None:

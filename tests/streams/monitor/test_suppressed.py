@@ -85,6 +85,18 @@ def test_when_the_silence_ends_while_it_is_calm_nobody_is_called_unless_it_comes
     assert company.see("calm", "calm", "calm", "calm") == ["resolved"]
 
 
+def test_a_new_story_that_was_silenced_is_told_when_the_silence_ends_though_nothing_of_its_kind_follows() -> None:
+    company = Company(type="novelty", fire={"gte": 0.9}, keep_firing_for="3m")
+    company.kept_by = QUIET
+    assert company.see("fires", "calm") == []
+    company.kept_by = Suppressed(by="silence", what="s2")
+    assert company.see("calm") == ["suppressed"]
+    company.kept_by = None
+    assert company.see("calm") == ["firing", "recovering"]
+    assert company.life.standing == "recovering"
+    assert company.see("calm") == ["resolved"]
+
+
 def test_of_what_was_told_and_is_silenced_afterwards_the_end_still_goes_out() -> None:
     company = Company(keep_firing_for="1m")
     assert company.see("fires") == ["firing"]
@@ -100,6 +112,7 @@ def test_a_rise_in_severity_that_is_silenced_is_told_when_the_silence_ends() -> 
     company.see("fires")
     company.kept_by = QUIET
     assert company.see(saw("fires", "critical")) == ["suppressed"]
+    assert company.life.standing == "firing"  # for whoever was told of it
     company.kept_by = None
     assert company.see(saw("holds", "critical")) == ["firing"]
     assert company.life.severity == "critical"
@@ -110,8 +123,29 @@ def test_a_rise_that_stays_silenced_changes_nothing_about_the_end_that_is_owed()
     company = Company()
     company.see("fires")
     company.kept_by = QUIET
-    company.see(saw("fires", "critical"))
+    assert company.see(saw("fires", "critical")) == ["suppressed"]
+    assert company.last[0].severity == "critical"
     assert company.see("calm") == ["resolved"]
+    assert company.last[0].severity == "warning"  # whoever is told that it is over was told of a warning
+
+
+def test_a_rise_that_is_silenced_in_the_minute_of_the_end_leaves_the_end_in_the_words_that_were_told() -> None:
+    company = Company()
+    company.see("fires")
+    company.kept_by = QUIET
+    rises_and_ends = Condition(opens=False, holds=False, fires=False, calm=True, severity="critical")
+    assert company.see(rises_and_ends) == ["suppressed", "resolved"]
+    assert [written.severity for written in company.last] == ["critical", "warning"]
+
+
+def test_nobody_is_called_for_what_was_silenced_in_the_minute_in_which_it_ends() -> None:
+    company = Company()
+    company.kept_by = QUIET
+    company.see("fires")
+    company.kept_by = None
+    rises_and_ends = Condition(opens=False, holds=False, fires=False, calm=True, severity="critical")
+    assert company.see(rises_and_ends) == ["inactive"]
+    assert company.last[0].kept == QUIET
 
 
 def test_a_cooldown_counts_from_the_first_call_and_not_from_what_was_silenced() -> None:
@@ -159,8 +193,7 @@ def test_receivers_hear_of_an_end_if_and_only_if_they_heard_of_the_beginning(
     seen: list[tuple[Condition, str | None]], keep: str, cooldown: str
 ) -> None:
     company = Company(keep_firing_for=keep, cooldown={"for": cooldown})
-    called: set[str] = set()
-    state = "inactive"
+    called: dict[str, str] = {}
     for condition, quiet in seen:
         company.kept_by = None if quiet is None else Suppressed(by="silence", what=quiet)
         company.see(condition)
@@ -169,14 +202,17 @@ def test_receivers_hear_of_an_end_if_and_only_if_they_heard_of_the_beginning(
             assert (written.kept is not None) == (written.state == "suppressed") or written.state == "inactive"
             if written.state == "firing" and not written.again:
                 assert quiet is None
-                called.add(name)
+                called[name] = written.severity
             elif written.again or written.state in ("recovering", "resolved"):
-                assert name in called
+                assert called[name] == written.severity
             elif written.state == "inactive":
                 assert name not in called
-            state = written.state
-        if company.last:
-            assert company.life.standing == ("inactive" if state in ("inactive", "resolved") else state)
+        standing, told = company.life.standing, company.life.alert_id in called
+        if company.life.state == "firing":
+            assert standing == "suppressed" if not told else standing in ("firing", "recovering")
+        if company.last and company.last[-1].kept is None:
+            state = company.last[-1].state
+            assert standing == ("inactive" if state in ("inactive", "resolved") else state)
     numbers: dict[str, list[int]] = {}
     for name, number in company.numbers:
         numbers.setdefault(name, []).append(number)
