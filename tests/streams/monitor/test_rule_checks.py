@@ -157,7 +157,9 @@ def test_a_duration_that_leads_out_of_the_calendar_is_refused(
 
 
 def test_a_duration_that_is_too_long_is_found_in_the_defaults_of_a_group() -> None:
-    text = "groups:\n- name: G\n  defaults:\n    cooldown:\n      for: 9999999d\n  rules:\n  - {alert: A, type: spike, fire: {arl: 1d}}"
+    text = yaml.safe_dump(
+        {"groups": [{"name": "G", "defaults": {"cooldown": {"for": "9999999d"}}, "rules": [SPIKE]}]}, sort_keys=False
+    )
     with pytest.raises(
         RuleError, match=r"^desk\.yaml:5:7: group 1 \(G\), rule 1 \(A\): cooldown\.for: 9999999d is too"
     ):
