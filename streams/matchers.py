@@ -1,14 +1,17 @@
 """Matchers of labels in Alertmanager's syntax: `entity="ACME"`, `severity!="info"`, `sector=~"Banks|Insurance"`. Pure.
 
-A label that is not there is an empty text, as in Alertmanager: `sector!="Banks"` matches where there is no sector.
+A label that is not there is an empty text, as in Alertmanager: `sector!="Banks"` matches where there is no sector. What
+regular expressions may hold: `streams.regular`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from streams.regular import ExpressionError, expression, fits
 
 Operator = Literal["=", "!=", "=~", "!~"]
 
@@ -31,7 +34,7 @@ class Matcher:
         found = labels.get(self.label, "")
         if self.operator in ("=", "!="):
             return (found == self.value) == (self.operator == "=")
-        return (re.fullmatch(self.value, found, re.DOTALL) is not None) == (self.operator == "=~")
+        return fits(self.value, found) == (self.operator == "=~")
 
     def __str__(self) -> str:
         quoted = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -69,17 +72,22 @@ def made_matcher(label: str, operator: Operator, value: str, text: str | None = 
         text: as it was written, for the error.
 
     Raises:
-        ValueError: the value should be a regular expression and is none.
+        ValueError: the value should be a regular expression, and is none or none that can be used.
     """
     matcher = Matcher(label, operator, value)
     if operator in ("=~", "!~"):
         try:
-            re.compile(value)
-        except re.error as error:
+            expression(value)
+        except ExpressionError as error:
             written = str(matcher) if text is None else repr(text)
-            msg = f"{written} holds no regular expression: {error}"
+            msg = f"{written} holds no regular expression that can be used: {error}"
             raise ValueError(msg) from None
     return matcher
+
+
+def equals_first(matchers: Iterable[Matcher]) -> tuple[Matcher, ...]:
+    """Put what is compared at once before regular expressions, for conditions that must all hold."""
+    return tuple(sorted(matchers, key=lambda one: one.operator in ("=~", "!~")))
 
 
 def parse_label(text: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from streams.matchers import Matcher, parse_matcher
+from streams.matchers import Matcher, equals_first, parse_matcher
 from streams.yaml_files import Part, YamlFile
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ class InhibitRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @cached_property
     def source(self) -> tuple[Matcher, ...]:
         """`source_matchers`, read."""
-        return tuple(map(parse_matcher, self.source_matchers))
+        return equals_first(map(parse_matcher, self.source_matchers))
 
     @cached_property
     def target(self) -> tuple[Matcher, ...]:
         """`target_matchers`, read."""
-        return tuple(map(parse_matcher, self.target_matchers))
+        return equals_first(map(parse_matcher, self.target_matchers))
 
     def holds_back(self, target: Mapping[str, str], source: Mapping[str, str]) -> bool:
         """Whether an alert calls nobody while another fires; as in Alertmanager, none that fits both sides does it.

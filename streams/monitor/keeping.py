@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streams.matchers import Matcher
+from streams.matchers import Matcher, equals_first
 from streams.monitor.bins import to_ms
 from streams.monitor.inhibition import InhibitRule
 from streams.monitor.state import Life, RuleState
@@ -39,7 +39,7 @@ class Keeper:
     def __init__(self, silences: Sequence[Silence] = (), inhibit_rules: Sequence[InhibitRule] = ()) -> None:
         self._inhibit_rules = tuple(inhibit_rules)
         self._quiet = tuple(
-            _Quiet(one, one.conditions, to_ms(one.starts_at), to_ms(one.ends_at))
+            _Quiet(one, equals_first(one.conditions), to_ms(one.starts_at), to_ms(one.ends_at))
             for one in sorted(silences, key=lambda one: (one.starts_at, one.id))
         )
 

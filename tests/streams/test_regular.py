@@ -1,0 +1,115 @@
+"""Regular expressions: they say what Python's say, never run away, and are refused in words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.matchers import made_matcher, parse_matcher
+from streams.regular import MAX_DEPTH, MAX_LENGTH, Expression, ExpressionError, fits
+
+ONES = st.sampled_from(["a", "b", "A", ".", "[ab]", "[^a]", "[]a]", "[a-c\\d]", "\\w", "\\s", "\\.", "é", "{", "}"])
+
+
+def grown(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    grouped = st.tuples(st.sampled_from(["({})", "(?:{})"]), inner).map(lambda two: two[0].replace("{}", two[1]))
+    repeated = st.tuples(ONES | grouped, st.sampled_from(["*", "+", "?", "{2}", "{,2}", "{1,}", "{1,3}", "*?", "??"]))
+    return st.one_of(
+        grouped,
+        repeated.map("".join),
+        st.lists(inner, max_size=3).map("".join),
+        st.lists(inner, min_size=1, max_size=3).map("|".join),
+    )
+
+
+expressions = st.recursive(ONES, grown, max_leaves=8)
+texts = st.text("abA1. \n{}é", max_size=8)
+
+
+@given(expressions, texts, st.booleans())
+def test_it_fits_what_python_says_that_it_fits(expression: str, text: str, either_case: bool) -> None:
+    expression = "(?i)" * either_case + expression
+    try:
+        expected = re.fullmatch(expression, text, re.DOTALL) is not None
+    except re.error:
+        with pytest.raises(ExpressionError):
+            Expression(expression)
+    else:
+        assert Expression(expression).fits(text) is expected
+
+
+@given(st.text("ab(|)[]*+?{,12}^$\\.-:i", max_size=14), st.text("ab", max_size=4))
+def test_whatever_is_written_is_read_as_python_reads_it_or_refused(expression: str, text: str) -> None:
+    try:
+        found = Expression(expression)
+    except ExpressionError:
+        return
+    assert found.fits(text) is (re.fullmatch(expression, text, re.DOTALL) is not None)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [r"(\w+\s?)+!", "(a*)*!", "(a|a)*!", "(a|aa)" * 40 + "!", "a?" * 60 + "a" * 60 + "!", ".*" * 60 + "!", "(a+){40}!"],
+)
+@pytest.mark.timeout(20)
+def test_what_takes_others_hours_is_answered(expression: str) -> None:
+    assert not fits(expression, "a" * 120)
+    assert fits(expression, "a" * 60 + "!")
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "fit"),
+    [
+        ("^ACME$", "ACME", True),
+        ("^(AC|BC).*$", "BCX", True),
+        ("A^B", "AB", False),
+        ("(?i)acme", "ACME", True),
+        ("", "", True),
+        ("", "x", False),
+        ("a||b", "", True),
+        ("a{x}", "a{x}", True),
+    ],
+)
+def test_ends_cases_and_nothing(expression: str, text: str, fit: bool) -> None:
+    assert fits(expression, text) is fit
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("(", "missing \\)"),
+        (")", "unbalanced parenthesis"),
+        ("[a", "has no end"),
+        ("*a", "nothing to repeat"),
+        ("^*", "nothing to repeat"),
+        ("a**", "multiple repeat"),
+        ("a*+", "multiple repeat"),
+        ("a{3}{2}", "multiple repeat"),
+        ("a{2,1}", "min repeat greater than max repeat"),
+        ("[b-a]", "bad character range"),
+        ("\\", "is not known here"),
+        (r"(a)\1", "is not known here"),
+        (r"\bACME", "is not known here"),
+        ("(?=a)a", r"only \(\?:...\) and, before all else, \(\?i\)"),
+        ("(?P<n>a)", r"only \(\?:...\)"),
+        ("a{99999999999999999999}", "too large"),
+        ("((a{40}){40}){40}", "too large"),
+        ("(" * 3000 + ")" * 3000, f"{MAX_LENGTH} is the most"),
+        ("(" * 30 + ")" * 30, f"{MAX_DEPTH} deep is the most"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_words(expression: str, words: str) -> None:
+    with pytest.raises(ExpressionError, match=words):
+        Expression(expression)
+    with pytest.raises(ValueError, match=f"holds no regular expression that can be used: .*{words}"):
+        made_matcher("entity", "=~", expression)
+
+
+def test_a_long_list_of_names_is_no_trouble() -> None:
+    names = [f"C{number:04}" for number in range(150)]
+    matcher = parse_matcher(f'entity=~"{"|".join(names)}"')
+    assert matcher.matches({"entity": "C0149"})
+    assert not matcher.matches({"entity": "C0150"})
