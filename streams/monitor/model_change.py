@@ -19,13 +19,17 @@ at its worst (one deviation, near n = PRIOR_VOTES), which is less than a usual m
 
 It costs power and does not end it: a surge is found later, as its votes count 0.2 lower at first and 0.03 at the end.
 Votes of what may be a rise (evidence of `HOLD_LOG_E`, an alert that is pending) are held back from the estimate until
-it has come to nothing, and are dropped if it fires: a surge must not become the model's excuse.
+it has come to nothing, and are dropped if it fires: a surge must not become the model's excuse. What has been open for
+`LONGEST_UNREST_MS` is no rise any longer. Rules on something else than scores have no say in it, nor has novelty: its
+alert is one vote, and an estimate that leaves out the worst votes is too low.
 
 After `WARM_VOTES` the difference is taken for known, d' = sum e_i / n. If the model came in the place of others, what
-all rules have learned is moved by d', and votes count as they are from then on. If others went on scoring (a model for
-another language), nothing is moved: it is one of the company's models now. Counts of negative stories and means of
-sentiment (`negative_count`, `mean_sentiment`) cannot be moved: what such rules have learned, and what is in their
-windows, begins anew. A volume is no score, and stays.
+all rules have learned is moved by d', and votes count as they are from then on. If others go on scoring (a model for
+another language), nothing is moved: it is one of the company's models now. That is read off the last `LATELY_VOTES` or
+so, as a promotion takes its time; while others become fewer and fewer, the answer waits.
+
+Counts of negative stories and means of sentiment (`negative_count`, `mean_sentiment`) cannot be moved: what such rules
+have learned, and what is in their windows, begins anew. A volume is no score, and stays.
 
 What is not covered: a model that is off by more than `ALLOWED` may fire before it is known. A company with little
 history has nothing that could be off, and takes a new model as it comes. Votes of the first tier (`degraded`) are none
@@ -59,7 +63,18 @@ HALF_LIFE_DAYS = 5.0
 MOST_ARRIVING = 4
 MOST_KNOWN = 8
 REPLACED_BELOW = 0.25
-"""A model with fewer votes of others in the same time than this share of its own came in their place."""
+"""A model with fewer votes of others lately than this share of its own came in their place."""
+LATELY_VOTES = 50.0
+"""Who still scores is read off about so many votes."""
+FADING_BELOW = 0.75
+"""Models whose part lately is below this share of their part in the whole warm-up are on their way out."""
+LONGEST_WARM_VOTES = 300.0
+"""For no longer than this is it waited for."""
+GONE_BELOW = 1e-9
+"""A new model without a vote among about the last thousand (`LATELY_VOTES` log 1 / this) is forgotten: it was the last
+word of one that was replaced."""
+LONGEST_UNREST_MS = DAY_MS
+"""An alert that has been open for longer holds nothing back: what goes on is what is usual now."""
 
 
 def shift_of(arrival: Arrival) -> float:
@@ -119,7 +134,7 @@ def learn_scale(
     scale = state.scale
     if scale is None:
         return
-    rising, firing = _unrest(state)
+    rising, firing = _unrest(state, rules, at_ms)
     if not scale.arriving:
         if not firing and (not rising or scale.votes < LEAST_VOTES):  # to a new company its own usual share is a rise
             counted = [vote.negative for vote, ballot in zip(scored, ballots, strict=True) if _says(vote, ballot)]
@@ -127,21 +142,30 @@ def learn_scale(
         return
     level = scale.negative / scale.votes
     known: list[float] = []
+    scoring: dict[str, int] = {}
     for vote, ballot in zip(scored, ballots, strict=True):
         if not _says(vote, ballot):
             continue
         arrival = scale.arriving.get(vote.model)
         if arrival is None:
             known.append(vote.negative)
-        elif not firing:
-            arrival.held_votes += 1
-            arrival.held_excess += vote.negative - level
-            arrival.held_taken += vote.negative - ballot.vote.negative
+            continue
+        scoring[vote.model] = scoring.get(vote.model, 0) + 1
+        arrival.held_votes += 1
+        arrival.held_excess += vote.negative - level
+        arrival.held_taken += vote.negative - ballot.vote.negative
     for model, arrival in sorted(scale.arriving.items()):
-        arrival.others += len(known)
+        _see_who_scores(arrival, own=scoring.get(model, 0), others=len(known))
+        if arrival.lately < GONE_BELOW and arrival.others_lately > LEAST_VOTES:
+            scale.arriving.pop(model, None)
+            continue
+        arrival.held_others += len(known)
         _release(arrival, rising=rising, firing=firing)
-        if arrival.votes >= WARM_VOTES and model in scale.arriving:
-            _finish(state, scale, rules, model, arrival)
+        if rising or arrival.votes < WARM_VOTES or model not in scale.arriving:
+            continue
+        replaces = _replaces(arrival)
+        if replaces is not None:
+            _finish(state, scale, rules, model, arrival, replaces=replaces)
     if known and not rising and not firing:
         _learn_level(scale, known, at_ms)
 
@@ -151,16 +175,24 @@ def _says(vote: Vote, ballot: Ballot) -> bool:
     return ballot.counts and not vote.degraded
 
 
-def _unrest(state: EntityState) -> tuple[bool, bool]:
-    """Whether there may be a rise, and whether an alert fires."""
+def _unrest(state: EntityState, rules: Sequence[Rule], at_ms: int) -> tuple[bool, bool]:
+    """Whether by a rule on scores there may be a rise, and whether one has fired or would but for a cooldown."""
     rising = firing = False
-    for memory in state.rules.values():
-        life = memory.life.state
-        if life != "inactive" or (memory.run is not None and memory.log_e >= HOLD_LOG_E):
+    for rule in rules:
+        memory = state.rules[rule.alert]
+        life = memory.life
+        if life.state == "inactive":
+            if memory.run is not None and memory.log_e >= HOLD_LOG_E:
+                rising = True
+        elif _is_on_scores(rule) and at_ms - max(life.opened_ms, life.fired_ms) < LONGEST_UNREST_MS:
             rising = True
-            if life != "pending" and life != "inactive":
+            if life.state != "pending":
                 firing = True
     return rising, firing
+
+
+def _is_on_scores(rule: Rule) -> bool:
+    return rule.signal != "volume" and rule.type != "composite" and rule.type != "novelty"
 
 
 def _learn_level(scale: Scale, counted: Sequence[float], at_ms: int) -> None:
@@ -175,19 +207,41 @@ def _learn_level(scale: Scale, counted: Sequence[float], at_ms: int) -> None:
     scale.negative += sum(counted)
 
 
+def _see_who_scores(arrival: Arrival, *, own: int, others: int) -> None:
+    """Count all votes, those of a rise too: who scores does not depend on what is scored."""
+    keep = (1 - 1 / LATELY_VOTES) ** (own + others)
+    arrival.lately = arrival.lately * keep + own
+    arrival.others_lately = arrival.others_lately * keep + others
+
+
+def _replaces(arrival: Arrival) -> bool | None:
+    """Whether a model came in the place of the known ones, and not beside them; None while that is not to be told."""
+    own, others = arrival.lately, arrival.others_lately
+    if own + others < LEAST_VOTES:
+        return None
+    if others < REPLACED_BELOW * own:
+        return True
+    fading = others * arrival.votes < FADING_BELOW * arrival.others * own
+    return None if fading and arrival.votes < LONGEST_WARM_VOTES else False
+
+
 def _release(arrival: Arrival, *, rising: bool, firing: bool) -> None:
+    """Count what was held back if there is no rise, and drop it if there was one."""
     if rising and not firing:
         return
     if not firing:
         arrival.votes += arrival.held_votes
         arrival.excess += arrival.held_excess
         arrival.taken += arrival.held_taken
-    arrival.held_votes = arrival.held_excess = arrival.held_taken = 0.0
+        arrival.others += arrival.held_others
+    arrival.held_votes = arrival.held_excess = arrival.held_taken = arrival.held_others = 0.0
 
 
-def _finish(state: EntityState, scale: Scale, rules: Sequence[Rule], model: str, arrival: Arrival) -> None:
+def _finish(
+    state: EntityState, scale: Scale, rules: Sequence[Rule], model: str, arrival: Arrival, *, replaces: bool
+) -> None:
     del scale.arriving[model]
-    if arrival.others >= REPLACED_BELOW * arrival.votes:
+    if not replaces:
         _know(scale, model)
         return
     by = arrival.excess / arrival.votes

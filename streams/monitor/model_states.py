@@ -19,7 +19,12 @@ class Arrival(msgspec.Struct, omit_defaults=True, gc=False):
     held_excess: float = 0.0
     held_taken: float = 0.0
     others: float = 0.0
-    """Votes that known models scored in the same time."""
+    """Votes that known models scored in the same time, as far as its own count."""
+    held_others: float = 0.0
+    lately: float = 0.0
+    """Its votes among the last few of the company, whatever became of them, as is the next."""
+    others_lately: float = 0.0
+    """Those of known models."""
 
 
 class Scale(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):

@@ -200,6 +200,101 @@ def test_what_was_learned_is_moved_by_the_difference_that_was_measured() -> None
     assert lately.negative / lately.votes == pytest.approx(0.35, abs=0.02)
 
 
+def rolled_out(per_hour: float, hours: float, *, seed: int = 1) -> list[Record]:
+    """Two days of the old model; from then on each vote is likelier to be the new one's, up to all of them."""
+    rng = random.Random(seed)
+    log: list[Record] = [*heard(1)]
+    number, hour, end_h = 0, 0.0, 48 + hours + 1500 / per_hour
+    while (hour := hour + rng.expovariate(per_hour)) < end_h:
+        number += 1
+        is_new = rng.random() < (hour - 48) / hours
+        score = rng.uniform(0.1, 0.3) + (0.2 if is_new else 0.0)
+        own = mention(number, START + timedelta(hours=hour), round(score, 4), text="", author=f"a{number}")
+        log.append(msgspec.structs.replace(own, model=NEW if is_new else OLD))
+    return [*log, *ended(1, START + timedelta(hours=end_h + 1))]
+
+
+@pytest.mark.parametrize(("per_hour", "hours"), [(60, 0.25), (240, 0.25), (240, 1), (240, 2), (24, 6)])
+def test_a_promotion_that_takes_its_time_is_still_a_replacement(per_hour: float, hours: float) -> None:
+    watching = monitor(shipped())
+    found = [alert for offset, own in enumerate(rolled_out(per_hour, hours)) for alert in watching.absorb(own, offset)]
+    assert firing(found) == []
+    state = watching.entities["AURL"]
+    assert state.scale is not None
+    assert (state.scale.models, state.scale.arriving) == (("champion@2",), {})
+    lately = state.rules["NegativeShareSurge"].lately
+    assert lately.negative / lately.votes == pytest.approx(0.4, abs=0.03)
+
+
+def test_a_promotion_in_the_midst_of_an_alert_is_a_replacement_once_the_alert_is_over() -> None:
+    models = [OLD] * 200 + [OLD] * 20 + [OLD, NEW] * 30 + [NEW] * 260
+    scores = [0.2] * 200 + [0.8] * 80 + [0.35] * 260
+    watching = quiet_monitor(models, scores=scores, per_model=1, every_s=60)
+    state = watching.entities["AURL"]
+    assert any(memory.life.fired_ms for memory in state.rules.values())
+    assert state.scale is not None
+    assert (state.scale.models, state.scale.arriving) == (("champion@2",), {})
+    assert state.scale.negative / state.scale.votes == pytest.approx(0.35, abs=0.03)
+
+
+def test_votes_that_are_dropped_for_an_alert_take_those_of_others_with_them() -> None:
+    models = [OLD] * 200 + [OLD] * 20 + [OLD, NEW] * 30
+    state = quiet_monitor(models, scores=[0.2] * 200 + [0.8] * 80, per_model=1, every_s=60).entities["AURL"]
+    assert state.scale is not None
+    arrival = state.scale.arriving["champion@2"]
+    assert (arrival.votes, arrival.held_votes, arrival.others, arrival.held_others) == (0, 0, 0, 0)
+    assert arrival.lately == pytest.approx(arrival.others_lately, rel=0.1)
+
+
+def test_a_warm_up_that_was_saved_before_it_was_known_who_scores_goes_on_for_a_little_longer() -> None:
+    saved = Arrival(votes=WARM_VOTES, excess=15.0, others=60.0)
+    assert model_change._replaces(saved) is None
+    for _ in range(40):
+        model_change._see_who_scores(saved, own=1, others=1)
+    assert model_change._replaces(saved) is False
+
+
+LASTING = """
+rules:
+  - {alert: Surge, type: spike, fire: {arl: 30d}, pending: {arl: 12h}}
+"""
+ALWAYS = {
+    "volume": "{alert: Always, type: threshold, signal: volume, window: 24h, fire: {gte: 5}}",
+    "composite": "{alert: Always, type: composite, fire: {any: [Loud]}}\n"
+    "  - {alert: Loud, type: threshold, signal: volume, window: 24h, fire: {gte: 5}}",
+    "scores": "{alert: Always, type: threshold, signal: mean_sentiment, window: 24h, fire: {lte: -0.05}}",
+    "novelty": "{alert: Always, type: novelty, fire: {gte: 0.1}, keep_firing_for: 1m, cooldown: {for: 1m}}",
+    "cooldown": "{alert: Always, type: threshold, signal: negative_count, window: 30m, fire: {lt: 5}, "
+    "min_support: {stories: 1, voices: 1}, cooldown: {for: 30d}}",
+}
+
+
+YOUNG = "{alert: Young, type: threshold, signal: mean_sentiment, window: 2h, fire: {lte: -0.3}}"
+
+
+@pytest.mark.parametrize("which", sorted(ALWAYS))
+def test_a_model_becomes_known_beside_an_alert_that_does_not_end_or_is_none_of_scores(which: str) -> None:
+    rules = parse_rules(f"{LASTING}  - {ALWAYS[which]}\n", name="lasting.yaml")
+    state = quiet_monitor([OLD, NEW], scores=[0.2, 0.35], per_model=200, rules=rules).entities["AURL"]
+    assert state.rules["Always"].life.state in ("firing", "suppressed")
+    assert state.scale is not None
+    assert (state.scale.models, state.scale.arriving) == (("champion@2",), {})
+    lately = state.rules["Surge"].lately
+    assert lately.negative / lately.votes == pytest.approx(0.35, abs=0.03)
+
+
+def test_while_an_alert_on_scores_is_young_nothing_is_learned_of_a_new_model() -> None:
+    rules = parse_rules(f"{LASTING}  - {YOUNG}\n", name="lasting.yaml")
+    # Half a day each, so that the alert has fired for less than a day.
+    state = quiet_monitor([OLD, NEW], scores=[0.2, 0.6], per_model=140, every_s=300, rules=rules).entities["AURL"]
+    assert state.rules["Young"].life.state == "firing"
+    assert state.scale is not None
+    assert state.scale.models == ("champion@1",)
+    arrival = state.scale.arriving["champion@2"]
+    assert arrival.votes < 60
+    assert arrival.lately > 40  # who scores is seen all the same
+
+
 def test_a_model_that_scores_lower_is_learned_as_well() -> None:
     state = quiet_monitor([OLD, NEW], scores=[0.4, 0.2], per_model=250).entities["AURL"]
     level = state.rules["NegativeShareSurge"].baseline
