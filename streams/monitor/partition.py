@@ -180,6 +180,8 @@ class PartitionMonitor:
             observe(self._clock, record, lateness_ms=self._options.allowed_lateness_s * 1000)
             if self._context.counts_silence:
                 hear(self._clock, record)
+            else:
+                self._clock.heard = None  # a rule that asks again later begins anew: it was not listened meanwhile
         watermark_ms = self._clock.watermark_ms
         if watermark_ms is None:
             return []
@@ -257,6 +259,8 @@ class PartitionMonitor:
             clock = ClockState(schema=-1)
         if clock.schema == CLOCK_SCHEMA:
             self._clock = clock
+            if clock.heard is not None:
+                clock.heard.ahead.sort()  # older versions wrote it in the order of arrival
         else:
             _log.warning("the saved clock of partition %d is of another version and is set aside", self._partition)
 
@@ -331,7 +335,7 @@ class PartitionMonitor:
             state = self._entities[name]
             if end_ms > watermark_ms:
                 state.closed_ms = max(state.closed_ms, end_ms)
-            outages = outages_until(self._clock.heard, end_ms)
+            outages = outages_until(self._clock.heard, end_ms, watermark_ms)
             horizon = self._horizon(name)
             written = close_bin(state, horizon, self._context, start_ms=end_ms - BIN_MS, outages=outages)
             if written:

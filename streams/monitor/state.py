@@ -243,7 +243,8 @@ class Heard(msgspec.Struct, array_like=True, gc=False):
     last: int = 0
     """The last step with something, of those that are over."""
     ahead: list[int] = msgspec.field(default_factory=list)
-    """Steps with something that the watermark has not come to, in the order in which they were heard of."""
+    """Steps with something that the watermark has not come to, ascending; of those that no outage can begin or end at
+    not all."""
     outages: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
 
