@@ -116,13 +116,16 @@ def _through(run: Run, work: Path) -> Ended:
     retrain, now = run.settings.retrain, run.desk.now()
     judgements = [one for one in LabelStore(retrain.labels).read() if one.learned_at <= now]
     decided = [one for task in TASKS for one in _settled(judgements, task, retrain.train_until)]
-    labelled, ledger = rows_of_labels(decided), Ledger(retrain.datasets)
-    said = {trust_key(row) for row in labelled}
+    labelled = rows_of_labels(decided)
+    trusted = Ledger(retrain.datasets).trusted()
+    held = trusted & {trust_key(row) for row in labelled}
+    # Until a day, a label that was changed since is what it was then: that it is gone now is nobody's word.
+    gone = trusted - held if retrain.train_until is None else frozenset()
     entries = read_entries(retrain.runs)
     due = is_due(
         labels=len(decided),
         seen=labels_seen(entries),
-        gone=len(ledger.trusted() - said),
+        gone=len(gone),
         min_labels=retrain.min_labels,
         drift=run.drift or {},
         max_psi=retrain.max_psi,
@@ -137,9 +140,10 @@ def _through(run: Run, work: Path) -> Ended:
     run.say(f"champion: {champion.model.name} {champion.model.version}; {len(decided):,} labels, {due.words}")
     champion_folder = run.desk.registry.fetch(champion, retrain.models)
     _check_base(run, champion_folder)
-    if gone := ledger.distrust_all_but(said):
+    if gone:
         run.say(
-            f"{gone:,} labels that a champion rests on were taken back or changed: they are in no data set from now on"
+            f"{len(gone):,} labels that a champion rests on were taken back or changed: "
+            "they are in no data set from now on"
         )
     snapshot, fair = _data_set(run, champion_folder, labelled)
     run.say(f"data set {snapshot.version}: {_counted(snapshot)}")
@@ -150,14 +154,18 @@ def _through(run: Run, work: Path) -> Ended:
         snapshot,
         bounds=bounds_of(run.settings),
         at=now,
-        trusted=ledger.trusted(),
+        trusted=held,
         stretch=run.stretch,
         device=run.device,
         progress=run.say,
     )
     texts = [row.text for row in snapshot.of("train", "sentiment")]
     run.say(write_challengers_reference(challenger, run.stretch, texts, at=now, device=run.device))
-    return _conclude(run, challenger, snapshot, verdict, labels=len(decided), fair=fair)
+    ended = _conclude(run, challenger, snapshot, verdict, labels=len(decided), fair=fair)
+    # Not before: of a run that fails on its way the next one has to know that the champion rests on them.
+    if gone:
+        Ledger(retrain.datasets).distrust(gone)
+    return ended
 
 
 def _settled(judgements: Sequence[Judgement], task: Task, until: datetime | None) -> list[Decided]:
@@ -327,8 +335,9 @@ def _conclude(run: Run, challenger: Path, snapshot: Snapshot, verdict: Verdict, 
         words = f"{manifest.name} passes the gate; squall models promote {manifest.version} makes it champion"
         return Ended("passed", words, manifest.model, folder)
     promote(run.desk, run.desk.registry.find(registered.number), note="passed the gate")
-    labels_of = {trust_key(one.row) for one in snapshot.rows if one.row.origin == LABELS}
-    Ledger(run.settings.retrain.datasets).trust(labels_of)
+    # What came later than the cut, or was left out, neither made it nor judged it.
+    rests_on = [*snapshot.of("train"), *snapshot.of("holdout")]
+    Ledger(run.settings.retrain.datasets).trust(trust_key(row) for row in rests_on if row.origin == LABELS)
     return Ended("promoted", f"{manifest.name} {manifest.version} is champion", manifest.model, folder)
 
 

@@ -132,22 +132,18 @@ class Ledger:
         """
         self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(self.trusted() | set(keys))])
 
-    def distrust_all_but(self, said: Collection[str]) -> int:
-        """Strike out the trusted labels that nobody holds any more, taken back or changed; return how many.
-
-        Said again, they are new ones.
+    def distrust(self, gone: Collection[str]) -> None:
+        """Strike out trusted labels that nobody holds any more, taken back or changed. Said again, they are new ones.
 
         Args:
-            said: the labels that there are, as `trust_key` names them.
+            gone: as `trust_key` names them.
 
         Raises:
             InputError: the folder cannot be read or written.
         """
         trusted = self.trusted()
-        gone = trusted.difference(said)
-        if gone:
-            self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(trusted - gone)])
-        return len(gone)
+        if not trusted.isdisjoint(gone):
+            self._replace(self._folder / TRUSTED, [f"{key}\n" for key in sorted(trusted.difference(gone))])
 
     @contextmanager
     def locked(self) -> Iterator[None]:

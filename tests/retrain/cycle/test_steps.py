@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,12 +17,16 @@ from models.files import read_manifest
 from retrain.cycle import steps
 from retrain.cycle.lock import WORK, BusyError, alone
 from retrain.cycle.steps import Run, run_once
+from retrain.datasets.assign import trust_key
 from retrain.datasets.ledger import Ledger
-from retrain.datasets.rows import LABELS
+from retrain.datasets.rows import LABELS, rows_of_labels
 from retrain.datasets.snapshot import open_snapshot
+from retrain.gate.run import run_gate
+from retrain.gate.verdict import Verdict
+from retrain.labels.decide import decide
 from retrain.labels.store import LabelStore
 from retrain.labels.taken_back import TakenBack
-from retrain.registry.audit import read_entries
+from retrain.registry.audit import Entry, read_entries, write_entry
 from retrain.registry.promotion import rollback
 from streams.config import Settings
 from streams.errors import BrokerError
@@ -100,6 +105,46 @@ def test_labels_that_were_taken_back_are_in_no_later_data_set_and_trusted_no_mor
     assert ledger.trusted() < trusted
 
 
+def test_labels_that_were_taken_back_stay_a_reason_to_train_until_a_run_has_come_to_a_verdict(
+    begin: Begin, settings: Settings, store: LabelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [
+        msgspec.structs.replace(one, kind=one.answer, record_key=f"key {number}")
+        for number, one in enumerate(judged(120))
+    ]
+    store.add(words)
+    ledger = Ledger(settings.retrain.datasets)
+    settings.retrain.datasets.mkdir()
+    ledger.trust(trust_key(row) for row in rows_of_labels(decide(words, "sentiment").decided))
+    trusted = ledger.trusted()
+    write_entry(settings.retrain.runs, Entry(at=LABELLED, by="ana", step="promoted", facts={"labels": 120}))
+    store.add([], TakenBack({f"key {number}": () for number in range(60)}))
+
+    def broken(*_: object, **__: object) -> None:
+        raise TrainingDataError("no memory is left")
+
+    for step in ("train_model", "run_gate"):
+        with monkeypatch.context() as patch:
+            patch.setattr(steps, step, broken)
+            with pytest.raises(TrainingDataError, match="no memory is left"):
+                run_once(begin(only_if_due=True))
+        assert ledger.trusted() == trusted, f"{step} came to no verdict"
+
+    asked: list[Collection[str]] = []
+
+    def overhear(*arguments: Any, **named: Any) -> Verdict:
+        asked.append(named["trusted"])
+        return run_gate(*arguments, **named)
+
+    monkeypatch.setattr(steps, "run_gate", overhear)
+    ended = run_once(begin(only_if_due=True, promotes=False))
+    assert ended.ending in ("passed", "refused"), ended.words
+    assert len(ledger.trusted()) == 60
+    assert ledger.trusted() < trusted
+    assert asked == [ledger.trusted()], "the gate trusts none that was taken back either"
+    assert run_once(begin(only_if_due=True)).ending == "not_due"
+
+
 def test_a_poisoned_batch_of_labels_is_refused_and_the_champion_stays(
     begin: Begin, settings: Settings, store: LabelStore, told: list[ModelInUse]
 ) -> None:
@@ -164,6 +209,25 @@ def test_a_run_until_a_day_trains_on_nothing_that_became_known_later(
     assert {row.text for row in made.of("later")} == {one.text for one in later}
     disputed = {one.text: one.answer for one in judged(10)}  # ben's word against it came later: it was settled then
     assert {row.text: row.label for row in made.of("train") + made.of("holdout") if row.text in disputed} == disputed
+
+
+def test_a_champion_until_a_day_rests_on_no_label_that_came_later_and_takes_none_from_the_others(
+    begin: Begin, settings: Settings, store: LabelStore
+) -> None:
+    store.add(judged(120))
+    later = [msgspec.structs.replace(one, learned_at=LABELLED + timedelta(hours=3)) for one in judged(40, first=300)]
+    store.add(later)
+    ledger = Ledger(settings.retrain.datasets)
+    settings.retrain.datasets.mkdir()
+    others = f"{'0' * 24}:sentiment:neutral"  # changed since, perhaps: until that day nobody has said so
+    ledger.trust([others])
+    retrain = settings.retrain.model_copy(update={"train_until": LABELLED + timedelta(hours=1)})
+    ended = run_once(replace(begin(), settings=settings.model_copy(update={"retrain": retrain})))
+    assert ended.ending == "promoted", ended.words
+    made = open_snapshot(settings.retrain.datasets / read_entries(settings.retrain.runs)[0].facts["data_set"])
+    rested_on = {trust_key(row) for row in made.of("train") + made.of("holdout") if row.origin == LABELS}
+    assert made.of("later")
+    assert ledger.trusted() == rested_on | {others}
 
 
 def test_an_encoder_that_was_learned_after_the_cut_is_not_started_from(
