@@ -124,8 +124,9 @@ def build(root: Path, rows: Sequence[Row], recipe: Recipe) -> Snapshot:
         placed = _thinned(ordered, found, recipe)
         _check(placed)
         snapshot = _write(root, placed, recipe)
-        ledger.add(found.given)
+        # In this order: a side without its fingerprint would be lost where a later run has the text no more.
         ledger.freeze(_fingerprints(snapshot.of("holdout")))
+        ledger.add(found.given)
     return snapshot
 
 
