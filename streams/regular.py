@@ -2,7 +2,8 @@
 
 Python's own matcher tries one way after the other: `(\\w+\\s?)+!` takes it hours on a company's name, in which a
 monitor does nothing else. Alertmanager's (RE2) follows all ways at once, and so does this one. It knows what RE2 and
-Python have in common: characters, `.`, classes, groups, `|`, and `*`, `+`, `?` and `{m,n}`. What looks around or back is refused.
+Python have in common: characters, `.`, classes, groups, `|`, and `*`, `+`, `?` and `{m,n}`. What looks around or back
+is refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Silences: read from the control topic, made, and ended before their time.
 
 A silence is a record on the compacted `squall.control` under a key of its own. Monitors apply it by event time, so one
-that is over is still needed for messages that are read late; after `KEPT` it is taken from the topic.
+that is over is still needed for messages that are read late, and by a replay for as long as there are mentions and
+alerts of its time; after that it is taken from the topic.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from streams.ingest.producer import DELIVERY_TIMEOUT_S, kafka_producer
 from streams.matchers import parse_matcher
 from streams.monitor.keeping import Keeper
 from streams.records import Silence, SilenceMatcher, control_key, decode_control
+from streams.topics import HISTORY_KEPT_MS
 
 KEPT = timedelta(days=30)
-"""How long a silence stays known after its end."""
+"""How long monitors know a silence after its end: messages may be read late."""
+TAKEN_AWAY_AFTER = timedelta(milliseconds=HISTORY_KEPT_MS) + KEPT
+"""How long after its end it is taken from the topic: no mention or alert is left by then that was of its time."""
 LONGEST = timedelta(days=366)
 Standing = Literal["active", "pending", "expired"]
 
@@ -35,19 +39,23 @@ def standing(silence: Silence, now: datetime) -> Standing:
     return "active" if now >= silence.starts_at else "pending"
 
 
-def new_silence(matchers: Sequence[str], *, starts_at: datetime, ends_at: datetime, by: str, comment: str) -> Silence:
-    """Make a silence.
+def new_silence(
+    matchers: Sequence[str], *, starts_at: datetime, ends_at: datetime, by: str, comment: str, now: datetime
+) -> Silence:
+    """Make a silence; none begins before now, as what was told stays told: a replay would find it silenced.
 
     Args:
         matchers: as a person writes them: `entity="ACME"`.
-        starts_at: when it begins, UTC.
+        starts_at: when it is to begin, UTC.
         ends_at: when it ends, UTC.
         by: who asks for it.
         comment: why.
+        now: the present time, UTC.
 
     Raises:
         InputError: a matcher is none, all of them fit what has no labels at all, or it ends before it begins.
     """
+    starts_at = max(starts_at, now)
     try:
         parsed = [parse_matcher(text) for text in matchers]
     except ValueError as error:
@@ -100,12 +108,12 @@ def read_silences(settings: Settings) -> list[Silence]:
 
 
 def applicable(silences: Iterable[Silence]) -> list[Silence]:
-    """Return those that a monitor can apply; of one whose matcher is broken every worker says so."""
+    """Return those that a monitor can apply; of one that cannot be applied every worker says so."""
     found = []
     for silence in silences:
         try:
             Keeper((silence,))
-        except ValueError:
+        except (ValueError, ArithmeticError, TypeError, RecursionError):  # as in a worker
             continue
         found.append(silence)
     return found
@@ -124,7 +132,7 @@ def tell_silence(settings: Settings, silence: Silence, known: Iterable[Silence])
         TopicError: a topic is missing.
     """
     tell_workers(settings, silence)
-    before = datetime.now(UTC) - KEPT
+    before = datetime.now(UTC) - TAKEN_AWAY_AFTER
     over = [one for one in known if one.ends_at < before and one.id != silence.id]
     if not over:
         return

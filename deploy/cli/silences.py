@@ -47,7 +47,11 @@ def add(
     lasts: Annotated[str, typer.Option("--for", help="How long, such as 30m, 2h, 3d or 1w.")],
     comment: Annotated[str, typer.Option(help="Why; whoever looks at it in the night will ask.")],
     since: Annotated[
-        str | None, typer.Option("--from", help="When it begins, such as 2026-03-17T09:30:00Z. Unset: now.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="When it begins, such as 2026-03-17T09:30:00Z. Unset: now. A past time counts for --for alone.",
+        ),
     ] = None,
     by: Annotated[str | None, typer.Option(help="Who asks; without it, your login name.", metavar="NAME")] = None,
 ) -> None:
@@ -58,12 +62,20 @@ def add(
     """
     from streams.silences import new_silence, read_silences, tell_silence
 
-    begin = moment(since, "--from") or datetime.now(UTC)
+    now = datetime.now(UTC)
+    begin = moment(since, "--from") or now
     silence = new_silence(
-        matchers, starts_at=begin, ends_at=begin + _length(lasts), by=by or getpass.getuser(), comment=comment.strip()
+        matchers,
+        starts_at=begin,
+        ends_at=begin + _length(lasts),
+        by=by or getpass.getuser(),
+        comment=comment.strip(),
+        now=now,
     )
     current = settings()
     tell_silence(current, silence, read_silences(current))
+    if begin < now:
+        out().print(f"It begins now: what was told since {_time(begin)} was told.", markup=False, soft_wrap=True)
     out().print(
         f"Silence {silence.id}: {_matchers(silence)}, from {_time(silence.starts_at)} until {_time(silence.ends_at)}. "
         f"To end it earlier: squall silences expire {silence.id}",
@@ -75,7 +87,9 @@ def add(
 
 @app.command(name="list")
 def list_(
-    every: Annotated[bool, typer.Option("--all", help="Also those that are over; they are kept for 30 days.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that are over; they are kept as long as the alerts of their time.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the silences that are in force or to come."""

@@ -61,6 +61,9 @@ MODEL = Gauge("squall_model_info", "1 for the model in use, 0 for those before i
 MODEL_SWAPS = Counter("squall_model_swaps_total", "Models exchanged under way, by outcome: done, failed", ["outcome"])
 RULES = Gauge("squall_rules_info", "1 for the rules in force, 0 for those before them", ["name", "version"])
 SILENCES = Gauge("squall_silences_active", "Silences in force by the clock, as of the last one that came")
+SILENCES_REFUSED = Counter(
+    "squall_silences_refused_total", "Silences that came and cannot be applied: they silence nothing"
+)
 RULES_RELOADS = Counter(
     "squall_rules_reloads_total", "Rules exchanged under way, by outcome: done, failed", ["outcome"]
 )

@@ -40,13 +40,14 @@ class SilencesInForce:
         """Take a silence in the place of the one with its id; False if it cannot be applied."""
         try:
             Keeper((record,))
-        except ValueError as error:
+        except (ValueError, ArithmeticError, TypeError, RecursionError) as error:  # whatever it is, the worker goes on
+            metrics.SILENCES_REFUSED.inc()
             _log.critical("silence %s of %s cannot be applied, and silences nothing: %s", record.id, record.by, error)
             return False
         now = self._now()
         self._known[record.id] = record
         self._known = {name: one for name, one in self._known.items() if one.ends_at > now - KEPT}
-        metrics.SILENCES.set(sum(one.starts_at <= now < one.ends_at for one in self._known.values()))
+        self._show(now)
         _log.info(
             "silence %s of %s: %s, from %s until %s",
             record.id,
@@ -56,3 +57,14 @@ class SilencesInForce:
             record.ends_at,
         )
         return True
+
+    def forget(self, id_: str) -> bool:
+        """A silence was taken from the topic, and silences nothing from here on; False if it was not known."""
+        if self._known.pop(id_, None) is None:
+            return False
+        self._show(self._now())
+        _log.info("silence %s was taken away", id_)
+        return True
+
+    def _show(self, now: datetime) -> None:
+        metrics.SILENCES.set(sum(one.starts_at <= now < one.ends_at for one in self._known.values()))

@@ -142,7 +142,7 @@ class Worker:
                 self._in_background(stack, self._scorer.tick_for_ever())
                 self._in_background(stack, self._scorer.express.run())
                 self._in_background(stack, run_watch(self._model_watch, self._settings, self._options))
-            self._in_background(stack, control.follow(partial(self._change, rules)))
+            self._in_background(stack, control.follow(partial(self._change, rules), self._forget_silence))
             _settle_memory()
             stack.callback(gc.unfreeze)  # what is left at the end is to be taken apart as usual
             self._in_background(stack, self._watch())
@@ -184,6 +184,10 @@ class Worker:
                 await self._monitor.silence(self._silences.silences)
         elif self._model is not None:
             await self._model.change(record)
+
+    async def _forget_silence(self, id_: str) -> None:
+        if self._monitor is not None and self._silences.forget(id_):
+            await self._monitor.silence(self._silences.silences)
 
     async def _load_stage(self, meant: ModelInUse | None) -> ScoringStage:
         linker = await asyncio.to_thread(make_linker, self._settings)

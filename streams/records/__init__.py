@@ -30,6 +30,7 @@ from streams.records.control import (
     SilenceMatcher,
     control_key,
     decode_control,
+    silence_of,
 )
 from streams.records.dead_letter import DeadLetter, Reason
 from streams.records.mention import (
@@ -91,4 +92,5 @@ __all__ = [
     "decode_message",
     "decode_verdict",
     "encode",
+    "silence_of",
 ]

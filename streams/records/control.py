@@ -105,5 +105,12 @@ def control_key(record: Control) -> bytes:
     return _SILENCE_KEY + record.id.encode() if isinstance(record, Silence) else CONTROL_KEYS[type(record)]
 
 
+def silence_of(key: bytes) -> str | None:
+    """Return the id of the silence that a key of the topic is for; None for another's key, and for what is none."""
+    if not key.startswith(_SILENCE_KEY):
+        return None
+    return key.removeprefix(_SILENCE_KEY).decode(errors="replace")
+
+
 decode_control: VersionedDecoder[Control] = VersionedDecoder(Control, name="control", newest=SCHEMA)
 """Bytes of `squall.control` to a record; raises RecordError."""

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from streams.app import metrics
 from streams.app.silences_in_force import SilencesInForce
 from streams.errors import InputError
-from streams.records import ModelInUse, Silence, SilenceMatcher
+from streams.records import ModelInUse, Silence, SilenceMatcher, control_key, silence_of
 from streams.silences import KEPT, applicable, expired, new_silence, standing
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
@@ -28,14 +29,19 @@ def in_force(now: datetime = NOW) -> SilencesInForce:
 
 def test_a_silence_is_made_of_matchers_as_alertmanager_writes_them() -> None:
     made = new_silence(
-        ['entity="ACME"', "severity!=critical"], starts_at=NOW, ends_at=NOW + HOUR, by="desk", comment="results"
+        ['entity="ACME"', "severity!=critical"],
+        starts_at=NOW,
+        ends_at=NOW + HOUR,
+        by="desk",
+        comment="results",
+        now=NOW,
     )
     assert [(one.name, one.op, one.value) for one in made.matchers] == [
         ("entity", "=", "ACME"),
         ("severity", "!=", "critical"),
     ]
     assert made.conditions[0].matches({"entity": "ACME"})
-    other = new_silence(["entity=ACME"], starts_at=NOW, ends_at=NOW + HOUR, by="desk", comment="results")
+    other = new_silence(["entity=ACME"], starts_at=NOW, ends_at=NOW + HOUR, by="desk", comment="results", now=NOW)
     assert other.id != made.id
 
 
@@ -53,7 +59,18 @@ def test_a_silence_is_made_of_matchers_as_alertmanager_writes_them() -> None:
 )
 def test_what_would_silence_nothing_or_everything_is_refused(matchers: list[str], until: datetime, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        new_silence(matchers, starts_at=NOW, ends_at=until, by="desk", comment="")
+        new_silence(matchers, starts_at=NOW, ends_at=until, by="desk", comment="", now=NOW)
+
+
+def test_a_silence_that_is_to_begin_in_the_past_begins_now_and_ends_as_it_was_meant_to() -> None:
+    made = new_silence(
+        ["entity=ACME"], starts_at=NOW - 2 * HOUR, ends_at=NOW + HOUR, by="desk", comment="results", now=NOW
+    )
+    assert (made.starts_at, made.ends_at) == (NOW, NOW + HOUR)
+    with pytest.raises(InputError, match="it would end at 2026-03-18 11:00 UTC, and begin at 2026-03-18 12:00 UTC"):
+        new_silence(
+            ["entity=ACME"], starts_at=NOW - 2 * HOUR, ends_at=NOW - HOUR, by="desk", comment="results", now=NOW
+        )
 
 
 def test_a_silence_is_pending_then_active_then_expired() -> None:
@@ -75,6 +92,33 @@ def test_a_worker_knows_the_latest_of_each_id_and_forgets_those_that_are_long_ov
     changed = silence("new", until=NOW + 3 * HOUR)
     assert known.change(changed)
     assert known.silences == (changed,)
+
+
+def test_one_that_is_taken_away_is_forgotten_and_one_that_was_not_known_changes_nothing() -> None:
+    known = in_force()
+    known.begin([silence("a"), silence("b")])
+    assert metrics.SILENCES._value.get() == 2
+    assert known.forget("a")
+    assert known.silences == (silence("b"),)
+    assert metrics.SILENCES._value.get() == 1
+    assert not known.forget("a")
+
+
+@pytest.mark.parametrize("value", ["a{99999999999999999999}", "(" * 3000 + ")" * 3000, "a{2,1}", "("])
+def test_no_regular_expression_ends_a_worker(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    known = in_force()
+    before = metrics.SILENCES_REFUSED._value.get()
+    known.begin([silence("broken", value=value), silence("a")])
+    assert known.silences == (silence("a"),)
+    assert "silence broken of desk cannot be applied" in caplog.text
+    assert metrics.SILENCES_REFUSED._value.get() == before + 1
+    assert applicable([silence("broken", value=value), silence("a")]) == [silence("a")]
+
+
+def test_the_key_of_a_silence_names_it_and_no_other_key_does() -> None:
+    assert silence_of(control_key(silence("a-1"))) == "a-1"
+    assert silence_of(b"model") is None
+    assert silence_of(b"silence:\xff") == "\ufffd"
 
 
 def test_one_that_cannot_be_applied_is_said_and_leaves_the_one_before_it(caplog: pytest.LogCaptureFixture) -> None:

@@ -251,6 +251,7 @@ def test_every_figure_of_the_table_is_there_and_right(
             by("squall_alerts_suppressed_total", "by") == {"cooldown": 0, "silence": 0, "inhibition": 0}
         ),
         "squall_silences_active": lambda: one("squall_silences_active") == 0,
+        "squall_silences_refused_total": lambda: one("squall_silences_refused_total") == 0,
         "squall_published_to_alerted_seconds": lambda: one("squall_published_to_alerted_seconds_count") in (1, 2),
         "squall_rules_info": lambda: one("squall_rules_info", version=rules.version) == 1,
         "squall_rules_reloads_total": lambda: by("squall_rules_reloads_total", "outcome") == {"done": 0, "failed": 0},

@@ -19,6 +19,7 @@ from streams.config import Settings
 from streams.control import tell_workers
 from streams.records import Alert, Silence, SilenceMatcher, decode_alert, encode
 from streams.silences import KEPT
+from streams.topics import HISTORY_KEPT_MS
 from tests.streams.app.harness import Receiver, WorkerProcess, records_of, until
 from tests.streams.monitor.invented import Record, ended, heard, mention
 
@@ -73,6 +74,11 @@ class Desk:
     def go_on_at(self, at: datetime) -> None:
         self._at = at
 
+    def take_away(self, key: bytes) -> None:
+        producer = KafkaProducer(**self.settings.kafka.client_options(), acks="all")
+        producer.send(self.settings.topics.control, None, key).get(timeout=30)
+        producer.close()
+
     def alerts(self) -> list[Alert]:
         return [decode_alert(record.value) for record in records_of(self.settings, self.settings.topics.alerts)]
 
@@ -101,11 +107,11 @@ def desk(settings_with_topics: Settings, tmp_path: Path) -> Iterator[Desk]:
 def test_what_is_silenced_calls_nobody_and_is_told_when_the_silence_is_expired_while_it_fires(
     desk: Desk, tmp_path: Path
 ) -> None:
-    begin = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
-    added = desk.squall("add", "entity=AURL", "rule=~Hi.*", "--for", "5h", "--from", begin,
-                        "--comment", "a known story", "--by", "night-desk")  # fmt: skip
-    assert added.returncode == 0, added.stderr
-    id_ = added.stdout.split()[1].rstrip(":")
+    now = datetime.now(UTC)
+    id_ = "known"
+    fit = (SilenceMatcher(name="entity", op="=", value="AURL"), SilenceMatcher(name="rule", op="=~", value="Hi.*"))
+    times = {"starts_at": now - timedelta(hours=2), "ends_at": now + timedelta(hours=3)}
+    tell_workers(desk.settings, Silence(id=id_, matchers=fit, by="night-desk", comment="a known story", **times))
     listed = json.loads(desk.squall("list", "--json").stdout)
     assert [(one["id"], one["state"], one["by"]) for one in listed] == [(id_, "active", "night-desk")]
     desk.active(1)
@@ -145,8 +151,9 @@ def test_what_is_silenced_calls_nobody_and_is_told_when_the_silence_is_expired_w
 def test_a_silence_that_cannot_be_applied_silences_nothing_loudly(desk: Desk) -> None:
     now = datetime.now(UTC)
     wrong: dict[str, Any] = {"starts_at": now, "ends_at": now + timedelta(hours=1), "by": "another", "comment": ""}
-    broken = SilenceMatcher(name="entity", op="=~", value="(")
+    broken = SilenceMatcher(name="entity", op="=~", value="a{99999999999999999999}")
     tell_workers(desk.settings, Silence(id="broken", matchers=(broken,), **wrong))
+    until(lambda: desk.worker.metric("squall_silences_refused_total") == 1, "it is not counted")
     until(lambda: "silence broken of another cannot be applied" in desk.worker.log.read_text(), "nothing is said")
     listed = desk.squall("list")
     assert "broken" in listed.stdout
@@ -154,14 +161,41 @@ def test_a_silence_that_cannot_be_applied_silences_nothing_loudly(desk: Desk) ->
     until(lambda: "firing" in desk.states(), "nothing fires")
 
 
-def test_silences_that_are_long_over_are_taken_from_the_topic_with_the_next_one(desk: Desk) -> None:
-    long_ago = datetime.now(UTC) - KEPT - timedelta(days=1)
-    old = SilenceMatcher(name="entity", op="=", value="AURL")
-    times = {"starts_at": long_ago - timedelta(hours=1), "ends_at": long_ago}
-    tell_workers(desk.settings, Silence(id="old", matchers=(old,), by="desk", comment="", **times))
-    assert "old" in desk.squall("list", "--all").stdout
-    assert desk.squall("add", "entity=BRND", "--for", "30m", "--comment", "why").returncode == 0
-    assert "old" not in desk.squall("list", "--all").stdout
+def test_silences_are_taken_from_the_topic_with_the_next_one_when_no_alert_of_their_time_is_left(desk: Desk) -> None:
+    fit = (SilenceMatcher(name="entity", op="=", value="AURL"),)
+    kept = datetime.now(UTC) - timedelta(milliseconds=HISTORY_KEPT_MS)
+    for id_, end in (("old", kept), ("very-old", kept - KEPT - timedelta(days=1))):
+        times = {"starts_at": end - timedelta(hours=1), "ends_at": end}
+        tell_workers(desk.settings, Silence(id=id_, matchers=fit, by="desk", comment="", **times))
+    assert "very-old" in desk.squall("list", "--all").stdout
+    begin = (datetime.now(UTC) - timedelta(hours=2)).isoformat()
+    added = desk.squall("add", "entity=BRND", "--for", "5h", "--from", begin, "--comment", "why", "--by", "night-desk")
+    assert added.returncode == 0, added.stderr
+    assert "It begins now: what was told since" in added.stdout
+    listed = json.loads(desk.squall("list", "--json").stdout)
+    (one,) = listed
+    assert (one["state"], one["by"]) == ("active", "night-desk")
+    assert datetime.fromisoformat(one["starts_at"]) > datetime.now(UTC) - timedelta(minutes=10)
+    assert datetime.fromisoformat(one["ends_at"]) < datetime.now(UTC) + timedelta(hours=3)
+    every = {one["id"] for one in json.loads(desk.squall("list", "--all", "--json").stdout)}
+    assert every == {"old", one["id"]}
+
+
+def test_a_silence_that_is_taken_from_the_topic_silences_nothing_in_a_worker_that_runs_or_starts(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    fit = (SilenceMatcher(name="entity", op="=", value="AURL"),)
+    times = {"starts_at": now - timedelta(hours=2), "ends_at": now + timedelta(hours=3)}
+    for id_ in ("one", "two"):
+        tell_workers(desk.settings, Silence(id=id_, matchers=fit, by="desk", comment="", **times))
+    desk.active(2)
+    desk.take_away(b"silence:one")
+    desk.active(1)
+    assert desk.worker.send(signal.SIGTERM) == 0
+    desk.take_away(b"silence:two")
+    desk.worker.start().wait_ready()
+    assert desk.worker.metric("squall_silences_active") == 0
+    desk.feed(0.9)
+    until(lambda: "firing" in desk.states(), "nothing fires")
 
 
 @pytest.mark.parametrize(
