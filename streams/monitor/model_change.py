@@ -33,7 +33,10 @@ have learned, and what is in their windows, begins anew. A volume is no score, a
 
 What is not covered: a model that is off by more than `ALLOWED` may fire before it is known. A company with little
 history has nothing that could be off, and takes a new model as it comes. Votes of the first tier (`degraded`) are none
-of this: it comes and goes.
+of this: it comes and goes. Novelty holds a single story against a bound and not against a history, and what is taken
+off to be on the safe side would silence it at the quiet companies that it is for: it reads scores as they were given,
+and a model that scores higher brings it more stories. Whatever is counted (`negative_count`) is on scale, and counted
+sparingly until the model is known.
 """
 
 from __future__ import annotations
@@ -112,7 +115,7 @@ def _scaled(scale: Scale, vote: Vote) -> Vote:
         if len(scale.arriving) > MOST_ARRIVING:
             del scale.arriving[min(scale.arriving, key=lambda name: (name == model, scale.arriving[name].votes, name))]
     negative = min(1.0, max(0.0, vote.negative - shift_of(arrival)))
-    return msgspec.structs.replace(vote, negative=round(negative, 6))
+    return msgspec.structs.replace(vote, negative=round(negative, 6), unscaled=vote.negative)
 
 
 def _know(scale: Scale, model: str) -> None:

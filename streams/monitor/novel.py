@@ -3,12 +3,15 @@
 A story is new that is no copy of one within the story horizon and whose author has a vote left. An alert is about its
 story and no later one: where that lies back by `keep_firing_for`, the next bin ends the alert, and a new story in it
 raises another. Below about 60 messages a day no statistic finds a rise in time, and this is what is left; `quiet_below`
-keeps a rule to such companies.
+keeps a rule to such companies. Scores are read as their model gave them, also those of a model that is new at the
+company (`streams.monitor.model_change`): what is taken off them to be on the safe side would silence the rule.
 """
 
 from __future__ import annotations
 
 import math
+
+from msgspec.structs import replace
 
 from streams.monitor.bins import DAY_MS
 from streams.monitor.lifecycle import Condition, severity_of
@@ -34,7 +37,7 @@ def read_bin(rule: Rule, state: RuleState, tally: Tally, usual: float) -> Readin
         state.life.calm_since_ms = tally.end_ms - rule.keep_firing_for_ms
         return _reading(rule, state, usual, fires=False, calm=True, is_over=True)
     speaks = rule.quiet_below is None or stories_per_day(pace, tally.start_ms) < rule.quiet_below
-    heard = [ballot for ballot in tally.ballots if _is_heard(rule, ballot)]
+    heard = [_as_scored(ballot) for ballot in tally.ballots if _is_heard(rule, ballot)]
     novel = [ballot for ballot in heard if rule.fire_bound.met(ballot.vote.negative)] if speaks else []
     _learn_pace(pace, tally)
     pace.worst = max([ballot.vote.negative for ballot in heard], default=0.0)
@@ -74,6 +77,13 @@ def _is_heard(rule: Rule, ballot: Ballot) -> bool:
     if not ballot.counts or vote.relevance < rule.relevance:
         return False
     return rule.where is None or rule.where.takes(vote)
+
+
+def _as_scored(ballot: Ballot) -> Ballot:
+    vote = ballot.vote
+    if vote.unscaled is None:
+        return ballot
+    return Ballot(replace(vote, negative=vote.unscaled, unscaled=None), ballot.story, ballot.copy, ballot.counts)
 
 
 def _reading(rule: Rule, state: RuleState, usual: float, *, fires: bool, calm: bool, is_over: bool) -> Reading:

@@ -83,6 +83,8 @@ class Vote(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """P(positive); a vote of a state from before it was kept counts as if it were 0."""
     relevance: float = 1.0
     lang: str | None = None
+    unscaled: float | None = None
+    """P(negative) as the model gave it, where its model is new and `negative` was brought to the scale of others."""
 
 
 class StoryItem(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
