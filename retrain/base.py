@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -12,8 +13,8 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 from transformers.utils.hub import cached_file
 
-from models.errors import ModelFilesError
-from models.files import TOKENIZER, file_sha256
+from models.errors import ModelFilesError, TrainingDataError
+from models.files import MANIFEST, TOKENIZER, file_sha256, iso_utc, peek_manifest
 from models.network import ClassifierNetwork
 from models.storage import ATTENTION, without_pooler
 from models.tokens import vocabulary_size
@@ -30,6 +31,31 @@ class Base:
     max_positions: int
     pad_id: int
     sha256: str
+
+
+def check_base_known(base: str, until: datetime) -> None:
+    """Make sure that an encoder to start from has learned nothing that became known after a time.
+
+    A folder says when it was learned where it has the manifest of a model; of others that is not known.
+
+    Args:
+        base: folder or Hub id.
+        until: the time, UTC.
+
+    Raises:
+        TrainingDataError: it is a model that was learned later.
+        ModelFilesError: it has a manifest that cannot be read.
+    """
+    folder = Path(base)
+    if not (folder / MANIFEST).is_file():
+        return
+    learned_at = peek_manifest(folder).learned_at
+    if learned_at is not None and learned_at > until:
+        msg = (
+            f"base {base!r}: it was learned at {iso_utc(learned_at)}, after {iso_utc(until)}, and may know what became "
+            "known in between: start from an encoder of before"
+        )
+        raise TrainingDataError(msg)
 
 
 def load_base(base: str, tokenizer_folder: Path) -> Base:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from models.errors import TrainingDataError
 from models.files import Manifest, file_sha256, iso_utc
+from retrain.base import check_base_known
 from retrain.card import CardFacts
 from retrain.data import Example, read_both
 from retrain.fit import check_sides
@@ -116,9 +117,12 @@ def read_ground(job: TrainingJob, settings: TrainingSettings) -> Ground:
     """Read and split the files, and make sure that no teacher and no unlabelled text gives away what is held out.
 
     Raises:
-        TrainingDataError: the files cannot be used, or a teacher may know the held-out texts.
-        ModelFilesError: a teacher or the labeller is no model.
+        TrainingDataError: the files cannot be used, a teacher may know the held-out texts, or the base was learned
+            later than what is to be known.
+        ModelFilesError: a teacher or the labeller is no model, or the base has a manifest that is none.
     """
+    if job.until is not None:
+        check_base_known(job.base, job.until)
     examples = read_both(job.sentiment, job.topic, until=job.until)
     split = split_examples(examples, settings.dev_share, settings.split_seed)
     check_sides(examples, split)

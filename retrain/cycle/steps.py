@@ -13,6 +13,7 @@ from typing import Any, Literal
 from models.errors import ModelError, TrainingDataError
 from models.files import DEFAULT_MODEL, file_sha256, iso_utc, read_manifest
 from models.prediction import ModelId
+from retrain.base import check_base_known
 from retrain.card import CardFacts
 from retrain.cycle.base import write_base
 from retrain.cycle.due import is_due, labels_seen
@@ -190,8 +191,13 @@ def _champion(run: Run) -> Registered:
 
 def _check_base(run: Run, champion: Path) -> None:
     """Raise TrainingDataError where the encoder to start from has learned what shall not be known."""
-    until, learned_at = run.settings.retrain.train_until, read_manifest(champion).learned_at
-    if until is not None and run.settings.retrain.base is None and learned_at is not None and learned_at > until:
+    retrain = run.settings.retrain
+    until, learned_at = retrain.train_until, read_manifest(champion).learned_at
+    if until is None:
+        return
+    if retrain.base is not None:
+        check_base_known(retrain.base, until)
+    elif learned_at is not None and learned_at > until:
         msg = (
             f"the champion was learned at {iso_utc(learned_at)}, after retrain.train_until: set retrain.base to an "
             "encoder of before, or unset retrain.train_until"

@@ -3,6 +3,8 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import shutil
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from rich.console import Console
 from deploy.cli import main
 from deploy.cli.replay_progress import RunDisplay
 from deploy.cli.train import _public_name, _settings
-from models.files import WEIGHTS, file_sha256, peek_manifest
+from models.files import DEFAULT_MODEL, MANIFEST, WEIGHTS, file_sha256, iso_utc, peek_manifest
 from retrain.job import Watchers
 from retrain.settings import TrainingSettings
 from tests.retrain.conftest import invented_sentiment, invented_topic, write_base, write_csv
@@ -120,6 +122,27 @@ def test_a_cut_that_makes_no_sense_is_refused(
     files = ("--sentiment", tmp_path / "s.csv", "--topic", tmp_path / "t.csv")
     assert squall("train", *files, "--base", "b", "--out", tmp_path / "out", *words) == 2
     assert told in " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().err).split())
+
+
+@pytest.mark.parametrize("search", [(), ("--tune", "1")])
+def test_a_base_that_is_a_model_of_a_later_day_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], search: tuple[str, ...]
+) -> None:
+    base = write_base(tmp_path / "base")
+    learned = peek_manifest(DEFAULT_MODEL).learned_at
+    assert learned is not None
+    shutil.copy(DEFAULT_MODEL / MANIFEST, base)
+    files = ("--sentiment", write_csv(tmp_path / "s.csv", invented_sentiment()),
+             "--topic", write_csv(tmp_path / "t.csv", invented_topic()))  # fmt: skip
+    knobs = ("--epochs", "1", "--threads", "1", "--dev-share", "0.2", "--device", "cpu", "--no-bf16", *search)
+    asked = ("train", *files, "--base", base, "--out", tmp_path / "out", *knobs, "--until")
+    assert squall(*asked, (learned - timedelta(days=1)).isoformat()) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"was learned at {iso_utc(learned)}, after {iso_utc(learned - timedelta(days=1))}" in told
+    assert not (tmp_path / "out").exists()
+    if not search:
+        later = ("--learned-at", (learned + timedelta(days=1)).isoformat())
+        assert squall(*asked, learned.isoformat(), *later) == 0, capsys.readouterr().err
 
 
 def test_a_training_until_a_day_reads_nothing_that_became_known_later(tmp_path: Path) -> None:

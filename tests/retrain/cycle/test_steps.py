@@ -239,6 +239,10 @@ def test_an_encoder_that_was_learned_after_the_cut_is_not_started_from(
     run = replace(begin(), settings=settings.model_copy(update={"retrain": retrain}))
     with pytest.raises(TrainingDataError, match=r"after retrain.train_until: set retrain.base"):
         run_once(run)
+    champion = find_model(told[-1].version, settings)  # nor is it when it is named as the base itself
+    retrain = retrain.model_copy(update={"base": str(champion)})
+    with pytest.raises(TrainingDataError, match="it was learned at 2026-03-17T02:00:00Z, after 2026-03-16T12:00:00Z"):
+        run_once(replace(begin(), settings=settings.model_copy(update={"retrain": retrain})))
 
 
 def test_a_training_file_that_goes_by_the_labels_name_is_refused(
