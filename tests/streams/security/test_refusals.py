@@ -100,6 +100,17 @@ def test_a_worker_asks_for_each_of_its_rights_before_it_begins(squalls: Installa
             until(lambda: not refusal(), f"{grant} is not granted again", deadline_s=10)
 
 
+def test_who_may_write_verdicts_and_not_read_them_is_told_what_taking_one_back_needs(squalls: Installation) -> None:
+    squalls.grant(AclRole.VERDICTS, "warm")
+    said = squalls.squall("warm", *COMMANDS["verdicts"])
+    assert said.returncode == 0, said.stderr
+    back = ("verdict", "a1", "--take-back", "--by", "anna")
+    one_error(squalls.squall("warm", *back), f"{squalls.prefix}.labels: this user may not read", "--role labels")
+    squalls.grant(AclRole.LABELS, "warm")
+    done = squalls.squall("warm", *back)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_worker_that_lacks_one_right_says_so_and_ends(squalls: Installation) -> None:
     squalls.grant(AclRole.SCORER, "both")
     done = squalls.squall("both", "worker", "--role", "monitor")
