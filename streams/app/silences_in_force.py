@@ -41,6 +41,8 @@ class SilencesInForce:
         try:
             Keeper((record,))
         except (ValueError, ArithmeticError, TypeError, RecursionError) as error:  # whatever it is, the worker goes on
+            if record.ends_at <= self._now():
+                return False  # nor is it meant to silence anything any more
             metrics.SILENCES_REFUSED.inc()
             _log.critical("silence %s of %s cannot be applied, and silences nothing: %s", record.id, record.by, error)
             return False

@@ -113,6 +113,8 @@ def test_no_regular_expression_ends_a_worker(value: str, caplog: pytest.LogCaptu
     assert "silence broken of desk cannot be applied" in caplog.text
     assert metrics.SILENCES_REFUSED._value.get() == before + 1
     assert applicable([silence("broken", value=value), silence("a")]) == [silence("a")]
+    assert not known.change(expired(silence("broken", value=value), NOW))  # whoever has ended it need not hear of it
+    assert metrics.SILENCES_REFUSED._value.get() == before + 1
 
 
 def test_the_key_of_a_silence_names_it_and_no_other_key_does() -> None:

@@ -11,9 +11,12 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from deploy.cli import app
+from deploy.cli import app, rules_explain
 from streams.errors import SquallError
-from streams.records import Mention
+from streams.monitor.explain import explain
+from streams.monitor.rule_files import parse_rules
+from streams.monitor.state import Life, RuleState
+from streams.records import Mention, Suppressed
 from streams.replay.results import load_run
 from tests.streams.replay.replay_log import BAD, QUIET, story
 
@@ -279,3 +282,16 @@ def test_explain_of_a_company_that_is_not_there_says_so() -> None:
     shown = squall("explain", "history.jsonl", "--entity", "NOBODY", "--at", "2030-01-01T00:00:00Z")
     assert isinstance(shown.exception, SquallError)
     assert "there is no mention of NOBODY until 2030-01-01T00:00:00Z in history.jsonl" in str(shown.exception)
+
+
+def test_an_alert_whose_rise_is_kept_back_is_explained_as_firing() -> None:
+    rule = parse_rules(SURGE, name="surge.yaml").rules[0]
+    kept = Suppressed(by="silence", what="s1")
+    memory = RuleState(rule_version=rule.version, life=Life(state="firing", fired_ms=60_000, kept=kept))
+    first = rules_explain._rule(explain(rule, memory, end_ms=120_000))[0]
+    assert ": firing since 1970-01-01T00:01:00Z;" in first
+    assert first.endswith("; that its severity rose is kept back by silence s1")
+    memory.life.untold = True
+    first = rules_explain._rule(explain(rule, memory, end_ms=120_000))[0]
+    assert ": suppressed since" in first
+    assert first.endswith(", by silence s1")

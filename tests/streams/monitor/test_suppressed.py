@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.deliver.book import Book
 from streams.errors import RecordError
 from streams.monitor import PartitionMonitor
 from streams.monitor.bins import from_ms
@@ -18,6 +19,7 @@ from streams.records import Alert, Silence, SilenceMatcher, Suppressed, control_
 from tests.streams.monitor.invented import START, Record, as_bytes, in_order, incident, monitor
 from tests.streams.monitor.test_lifecycle import MINUTE, Company, saw
 from tests.streams.monitor.test_order import disturbed, seeds
+from tests.streams.monitor.test_rule_types import NOVEL, Stream, fired, rules
 
 QUIET = Suppressed(by="silence", what="s1", until=from_ms(900 * MINUTE))
 DAY = timedelta(days=2)
@@ -270,6 +272,38 @@ def test_a_silence_applies_by_event_time_and_what_still_fires_after_it_is_told()
     assert found[-1].state == "resolved"
     over = silence(until=first.at)
     assert as_bytes(silenced(log, over)) == as_bytes(silenced(log))
+
+
+def test_a_new_story_is_told_after_its_silence_on_an_ordinary_day() -> None:
+    made = Stream().usual(3, 4).burst(timedelta(days=2), 1, 0.93, source="newswire").made
+    log = in_order(sorted(made, key=lambda one: one.published_at))
+    novel = {**NOVEL, "keep_firing_for": "3h"}
+    (told,) = fired(silenced(log, watching=monitor(rules(novel))))
+    short = silence(until=told.at + timedelta(minutes=30))
+    found = silenced(log, short, watching=monitor(rules(novel)))
+    assert [alert.state for alert in found] == ["suppressed", "firing", "recovering", "resolved"]
+    assert found[1].evidence.messages == told.evidence.messages
+    assert (found[1].fired_at, found[1].id) == (told.at, told.id)
+    assert found[1].at >= short.ends_at
+    whole_time = silence(until=told.at + timedelta(hours=3))
+    found = silenced(log, whole_time, watching=monitor(rules(novel)))
+    assert [alert.state for alert in found] == ["suppressed", "inactive"]
+
+
+def test_a_receiver_of_what_is_critical_hears_nothing_of_an_alert_whose_rise_was_silenced() -> None:
+    severities = {name: Book(lambda alert, name=name: alert.severity == name) for name in ("warning", "critical")}  # type: ignore[misc]
+    heard: dict[str, list[tuple[str, str]]] = {name: [] for name in severities}
+    log = in_order(incident(random.Random(4)))
+    found = silenced(log, silence(("severity", "=", "critical")))
+    for alert in found:
+        for name, book in severities.items():
+            if book.expect(0, alert):
+                book.told(0, alert, alert.at.timestamp())
+                heard[name].append((alert.id, alert.state))
+    told = {alert.id for alert in found if alert.state == "firing"}
+    assert told & {alert.id for alert in found if alert.state == "suppressed"}, "else nothing was tested"
+    assert heard["critical"] == []
+    assert {id_ for id_, state in heard["warning"] if state == "resolved"} == told
 
 
 def test_a_silence_that_comes_and_goes_while_the_monitor_runs_takes_effect_with_the_next_bin() -> None:
