@@ -19,6 +19,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.app.apps import Fatal
+from streams.app.right_of_way import RightOfWay
 from streams.scoring import RawRecord
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class ExpressLane:
         following: by partition of this process, the offset whose turn is next.
         take: called with what was read.
         fatal: ends the process: what was taken and not delivered would be passed over in its turn.
+        way: what it takes goes before what is in turn.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class ExpressLane:
         following: Callable[[], dict[int, int]],
         take: Take,
         fatal: Fatal,
+        way: RightOfWay | None = None,
     ) -> None:
+        self._way = way or RightOfWay()
         self._options = options
         self._topic = topic
         self._following = following
@@ -61,6 +65,11 @@ class ExpressLane:
         self._open = asyncio.Event()
         self._under_way = asyncio.Lock()
         self._read: dict[int, int] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it reads ahead."""
+        return self._open.is_set()
 
     def set_open(self, is_open: bool) -> None:
         """Say whether it is to read ahead."""
@@ -111,7 +120,7 @@ class ExpressLane:
             for record in records:
                 self._read[record.partition] = record.offset + 1
             if records:
-                async with self._under_way:
+                async with self._way.taken(), self._under_way:
                     await self._take_or_end(records)
 
     async def _take_or_end(self, records: Sequence[RawRecord]) -> None:

@@ -29,6 +29,8 @@ from streams.records import Alert, DeadLetter, Silence, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
+_SAVE_EVERY_S = 1.0
+"""State is saved at least this often while batch after batch comes, and at once when none waits."""
 _LOOK_S = 5.0
 """How often the figures of companies and sectors are made anew."""
 
@@ -46,6 +48,8 @@ class _Batch:
     clocks: list[Change] = field(default_factory=list)
     closing: list[float] = field(default_factory=list)
     """When the mentions arrived whose bins brought alerts about, Unix time."""
+    saves: bool = False
+    """What was absorbed up to here is saved, and acknowledged, with this batch."""
 
 
 class MonitorService:
@@ -84,6 +88,8 @@ class MonitorService:
         self._is_shown = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="monitor")
         self._pipeline = OrderedPipeline(self._absorb, self._save, on_failure=fatal, names=("absorb", "save"))
+        self._saved_s = 0.0
+        self._unsaved: list[_Batch] = []
         metrics.begin_monitoring(rules)
         self.assigned: set[int] | None = None
         self.app = self._make_app()
@@ -164,7 +170,9 @@ class MonitorService:
             await self._look()
 
         async def on_assigned(_: faust.App, assigned: set[Any], **__: Any) -> None:
-            # What is under way was waited for; the table now changes hands, so the copies in memory are void.
+            # What is under way was waited for; the table now changes hands, so the copies in memory are void. What was
+            # not saved all the same is read again: it was not acknowledged, and must not be with what follows.
+            self._unsaved.clear()
             self._monitors.clear()
             self._series.clear()
             metrics.WATERMARK.clear()
@@ -204,6 +212,12 @@ class MonitorService:
     async def _absorb(self, batch: _Batch) -> _Batch:
         partitions = {event.message.partition for event in batch.events}
         monitors = {number: self._monitor(number) for number in sorted(partitions)}
+        now_s = time.monotonic()
+        # While more waits, not after each batch: of a busy company most of an hour would be written each time again.
+        batch.saves = self._pipeline.waiting(0) == 0 or now_s - self._saved_s >= _SAVE_EVERY_S
+        if batch.saves:
+            self._saved_s = now_s
+            monitors = {**self._monitors, **monitors}
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("absorb").time():
             await loop.run_in_executor(self._thread, self._absorb_in_thread, batch, monitors)
@@ -236,9 +250,10 @@ class MonitorService:
                 batch.alerts += alerts
                 batch.closing.append(message.timestamp)
         for number, monitor in monitors.items():
-            changes = monitor.changes()
-            batch.changes += [(number, key, value) for key, value in changes.entities]
-            batch.clocks += [(number, key, value) for key, value in changes.clock]
+            if batch.saves:
+                changes = monitor.changes()
+                batch.changes += [(number, key, value) for key, value in changes.entities]
+                batch.clocks += [(number, key, value) for key, value in changes.clock]
             _count(number, monitor)
 
     def _look_for_a_hole(self, partition: int, last: int, offset: int) -> None:
@@ -256,7 +271,10 @@ class MonitorService:
             )
 
     async def _save(self, batch: _Batch) -> None:
-        """Alerts first, entities second, clocks third, acknowledgement last: see `PartitionMonitor`."""
+        """Alerts first, entities second, clocks third, acknowledgement last: see `PartitionMonitor`.
+
+        Alerts go out with each batch; what is not saved yet is not acknowledged, and is read again after a crash.
+        """
         topics = self._settings.topics
         with metrics.STEP_SECONDS.labels("save").time():
             await self._sender.send(
@@ -268,12 +286,16 @@ class MonitorService:
             )
             for arrived_s in batch.closing:
                 metrics.ALERT_DELAY.observe(max(0.0, time.time() - arrived_s))
-            for changes in (batch.changes, batch.clocks):
-                for partition, key, value in changes:
-                    self._table.save(partition, key, value)
-                await self._sender.send(self._table.unsent())
-            for event in batch.events:
-                await batch.stream.ack(event)
+            self._unsaved.append(batch)
+            if batch.saves:
+                for changes in (batch.changes, batch.clocks):
+                    for partition, key, value in changes:
+                        self._table.save(partition, key, value)
+                    await self._sender.send(self._table.unsent())
+                done, self._unsaved = self._unsaved, []
+                for each in done:
+                    for event in each.events:
+                        await each.stream.ack(event)
         for alert in batch.alerts:
             if alert.again is not True:
                 metrics.ALERTS.labels(alert.rule, alert.state, alert.severity).inc()

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -24,6 +24,7 @@ from streams.app.express import ExpressLane
 from streams.app.layout import group
 from streams.app.offsets import OffsetReader, Position
 from streams.app.pipeline import OrderedPipeline
+from streams.app.right_of_way import RightOfWay
 from streams.app.security import aiokafka_options
 from streams.app.sender import Outgoing, Sender
 from streams.config import Settings
@@ -33,6 +34,8 @@ from streams.scoring.overload import Overload
 from streams.watch.watch import ModelWatch
 
 _TICK_S = 1.0
+_PIECE = 64
+"""Messages of a batch between which what is urgent may pass: some 50 ms of work."""
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class _Batch:
     stream: Any
     events: Sequence[Any]
     prepared: Prepared | None = None
-    predictions: Sequence[Prediction | Exception] = ()
+    predictions: list[Prediction | Exception] = field(default_factory=list)
     scored_at: datetime | None = None
 
 
@@ -79,12 +82,14 @@ class ScorerService:
         self._ahead = AheadClock()
         self._overload = Overload(after_s)
         self._hurry = Overload(after_s / 2 if after_s is not None and stage.watches else None)
+        self._way = RightOfWay()
         self.express = ExpressLane(
             aiokafka_options(settings.kafka),
             settings.topics.messages,
             following=self._following,
             take=self._take_ahead,
             fatal=fatal,
+            way=self._way,
         )
         self._sending = asyncio.Lock()
         self._threads = {
@@ -177,7 +182,12 @@ class ScorerService:
         ]
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("prepare").time():
-            batch.prepared = await loop.run_in_executor(self._threads["prepare"], self._stage.prepare, records)
+            batch.prepared = Prepared([])
+            for part in self._parts(len(records)):
+                await self._way.clear()
+                batch.prepared.extend(
+                    await loop.run_in_executor(self._threads["prepare"], self._stage.prepare, records[part])
+                )
         show_arrivals(batch.prepared.heard)
         return batch
 
@@ -185,12 +195,20 @@ class ScorerService:
         assert batch.prepared is not None  # noqa: S101  # the step before set it
         metrics.BATCH_MESSAGES.observe(len(batch.prepared.ready))
         overloaded = self._is_overloaded(batch.prepared)
-        score = partial(self._stage.score, batch.prepared, overloaded=overloaded)
         loop = asyncio.get_running_loop()
+        batch.predictions = []
         with metrics.STEP_SECONDS.labels("score").time():
-            batch.predictions = await loop.run_in_executor(self._threads["score"], score)
+            for part in self._parts(len(batch.prepared.ready)):
+                await self._way.clear()
+                score = partial(self._stage.score, batch.prepared, overloaded=overloaded, part=part)
+                batch.predictions += await loop.run_in_executor(self._threads["score"], score)
         batch.scored_at = datetime.now(UTC)
         return batch
+
+    def _parts(self, count: int) -> list[slice]:
+        """Cut a batch into pieces between which what is urgent may pass; the whole of it while nothing is."""
+        size = _PIECE if self.express.is_open else max(1, count)
+        return [slice(at, at + size) for at in range(0, count, size)]
 
     def _is_overloaded(self, prepared: Prepared) -> bool:
         oldest = min((record.received_at for record in prepared.records), default=None)
@@ -213,6 +231,7 @@ class ScorerService:
         with metrics.STEP_SECONDS.labels("deliver").time():
             if prepared.unsettled:
                 await self.express.settled()  # what this batch passes over must be delivered before it is acknowledged
+            await self._way.clear()
             await self._write(prepared, batch.predictions, batch.scored_at)
             for event in batch.events:
                 await batch.stream.ack(event)

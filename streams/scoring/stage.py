@@ -123,6 +123,20 @@ class Prepared:
     unlinked: int = 0
     """Good messages that are about no company of the table."""
 
+    def extend(self, other: Prepared) -> None:
+        """Take in what was prepared after it."""
+        self.records = [*self.records, *other.records]
+        self.ready += other.ready
+        self.dead += other.dead
+        self.marks += other.marks
+        self.times += other.times
+        for source, at in other.heard.items():
+            self.heard[source] = max(at, self.heard.get(source, at))
+        self.repeated += other.repeated
+        self.ahead += other.ahead
+        self.unlinked += other.unlinked
+        self.unsettled = self.unsettled or other.unsettled
+
     @property
     def texts(self) -> list[str]:
         """What the classifier is to score."""
@@ -206,18 +220,21 @@ class ScoringStage:
             batch.ready.append(ready)
         return batch
 
-    def score(self, batch: Prepared, *, overloaded: bool = False) -> list[Prediction | Exception]:
+    def score(
+        self, batch: Prepared, *, overloaded: bool = False, part: slice = slice(None)
+    ) -> list[Prediction | Exception]:
         """Score a batch; a message that the classifier cannot score gets its error, and the others their scores.
 
         Args:
             batch: from `prepare`.
             overloaded: give quick answers to what is about no company on a watch list.
+            part: of its texts, which to score.
 
         Raises:
             Exception: the classifier scores nothing at all: it is broken, and the messages are not to blame.
         """
-        quickly = [overloaded and not any(link.watched for link in ready.links) for ready in batch.ready]
-        return score_in_languages(self._scorer, batch.texts, batch.languages, quickly=quickly)
+        quickly = [overloaded and not any(link.watched for link in ready.links) for ready in batch.ready[part]]
+        return score_in_languages(self._scorer, batch.texts[part], batch.languages[part], quickly=quickly)
 
     def finish(self, batch: Prepared, predictions: Sequence[Prediction | Exception], *, scored_at: datetime) -> Outcome:
         """Make the mentions of a scored batch."""

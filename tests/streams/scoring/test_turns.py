@@ -174,3 +174,24 @@ def test_nobody_is_told_of_a_time_before_all_that_watched_companies_had_until_th
             clock.read(batch.ahead_to)
             told += [news.event_time for news in clock.news(stage.turns.watched_under_way())]
         assert not told or all(at > max(told) for at in due.values())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 12), st.booleans())
+def test_a_batch_in_pieces_is_the_batch(prepared_by: int, scored_by: int, overloaded: bool) -> None:
+    records = [
+        *feed(20),
+        message(OTHER_NEWS, id="1", offset=20),
+        raw(b"no json", offset=21),
+        message("Rain", id="r", offset=22),
+    ]
+    whole_stage, stage = watching_stage(), watching_stage()
+    whole = whole_stage.prepare(records)
+    pieces = Prepared([])
+    for at in range(0, len(records), prepared_by):
+        pieces.extend(stage.prepare(records[at : at + prepared_by]))
+    assert pieces == whole
+    predictions = []
+    for at in range(0, len(pieces.ready), scored_by):
+        predictions += stage.score(pieces, overloaded=overloaded, part=slice(at, at + scored_by))
+    assert predictions == whole_stage.score(whole, overloaded=overloaded)
