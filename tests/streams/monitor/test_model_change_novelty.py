@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, ModelVersion, decode_alert, encode
@@ -50,3 +53,41 @@ def test_what_is_counted_stays_on_scale_until_the_model_is_known() -> None:
     assert [alert.rule for alert in alerts_of(0.6, 0.6, model=OLD)] == ["Two"]
     assert alerts_of(0.6, 0.6, model=NEW) == []
     assert [alert.rule for alert in alerts_of(0.8, 0.8, model=NEW)] == ["Two"]
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_slow_promotion_saved_and_restored_at_any_point_leaves_the_same_state_and_alerts(seed: int) -> None:
+    rng = random.Random(seed)
+    log: list[Record] = [*heard(1)]
+    for number in range(400):
+        is_new = rng.random() < (number - 100) / 100
+        bad = rng.random() < 0.05 or 120 <= number < 140
+        own = mention(
+            number,
+            START + timedelta(minutes=20 * number),
+            round(rng.uniform(0.6 if bad else 0.1, 1.0 if bad else 0.4), 4),
+        )
+        log.append(msgspec.structs.replace(own, model=NEW if is_new else OLD))
+    log += ended(1, START + timedelta(minutes=20 * 410))
+    rules = parse_rules(QUIET, name="quiet.yaml")
+    whole, watching = monitor(rules), monitor(rules)
+    expected = [encode(alert) for offset, own in enumerate(log) for alert in whole.absorb(own, offset)]
+    store: dict[str, bytes] = {}
+    found: list[bytes] = []
+    for offset, own in enumerate(log):
+        found += [encode(alert) for alert in watching.absorb(own, offset)]
+        if rng.random() < 0.05:
+            changes = watching.changes()
+            for key, value in [*changes.entities, *changes.clock]:
+                if value is None:
+                    del store[key]
+                else:
+                    store[key] = value
+            watching = monitor(rules)
+            watching.restore(store.items())
+    assert found == expected
+    left, scale = watching.entities["AURL"], whole.entities["AURL"].scale
+    assert scale is not None
+    assert (left.scale, left.rules) == (scale, whole.entities["AURL"].rules)
+    assert scale.models == ("champion@2",)
