@@ -113,6 +113,14 @@ def _rules() -> list[Panel]:
             ),
             width=8,
         ),
+        lines(
+            "Silences",
+            "In force now, by `squall silences add`: what they match calls nobody. Refused are records on the control "
+            "topic that cannot be applied, and silence nothing: another program wrote them; a worker's log names them.",
+            Query(or_zero(f"max(squall_silences_active{{{_JOB}}})"), "in force"),
+            Query(or_zero(f"max(increase(squall_silences_refused_total{{{_JOB}}}[1d]))"), "refused in a day"),
+            width=8,
+        ),
         rows(
             "Watched companies with an alert",
             "As of now. The alert itself, with its evidence, is on squall.alerts and with the receivers.",
@@ -123,7 +131,7 @@ def _rules() -> list[Panel]:
             ],
             [Column("entity", "Symbol"), Column("rule", "Rule"), Column("severity", "Severity")],
             key="entity",
-            width=16,
+            width=8,
             height=8,
         ),
     ]
