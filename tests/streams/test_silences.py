@@ -104,7 +104,7 @@ def test_one_that_is_taken_away_is_forgotten_and_one_that_was_not_known_changes_
     assert not known.forget("a")
 
 
-@pytest.mark.parametrize("value", ["a{99999999999999999999}", "(" * 3000 + ")" * 3000, "a{2,1}", "("])
+@pytest.mark.parametrize("value", ["a{2000}", "(" * 3000 + ")" * 3000, "a{2,1}", "("])
 def test_no_regular_expression_ends_a_worker(value: str, caplog: pytest.LogCaptureFixture) -> None:
     known = in_force()
     before = metrics.SILENCES_REFUSED._value.get()
