@@ -29,8 +29,10 @@ from streams.records import Alert, DeadLetter, Silence, decode_mention, encode
 
 _BATCH = 1024
 _BATCH_WAIT_S = 0.1
-_SAVE_EVERY_S = 1.0
-"""State is saved at least this often while batch after batch comes, and at once when none waits."""
+_SAVE_EVERY_S = 2.0
+"""State is saved once in so long, and not with each batch: of a busy company, the ids of most of an hour would be
+written each time again. What is not saved is not acknowledged, and a process that follows a crash reads it again."""
+_FLUSH_S = 0.25
 _LOOK_S = 5.0
 """How often the figures of companies and sectors are made anew."""
 
@@ -128,6 +130,13 @@ class MonitorService:
 
         await asyncio.get_running_loop().run_in_executor(self._thread, exchange)
 
+    async def save_for_ever(self) -> None:
+        """Save what no further batch comes to save, and acknowledge it."""
+        while True:
+            await asyncio.sleep(_FLUSH_S)
+            if self._unsaved and time.monotonic() - self._saved_s >= _SAVE_EVERY_S and self._pipeline.waiting(0) == 0:
+                await self._pipeline.put(_Batch(stream=None, events=()))
+
     async def look_for_ever(self) -> None:
         """Every few seconds: show what the monitors know, on /metrics."""
         while True:
@@ -212,15 +221,14 @@ class MonitorService:
     async def _absorb(self, batch: _Batch) -> _Batch:
         partitions = {event.message.partition for event in batch.events}
         monitors = {number: self._monitor(number) for number in sorted(partitions)}
-        now_s = time.monotonic()
-        # While more waits, not after each batch: of a busy company most of an hour would be written each time again.
-        batch.saves = self._pipeline.waiting(0) == 0 or now_s - self._saved_s >= _SAVE_EVERY_S
-        if batch.saves:
-            self._saved_s = now_s
-            monitors = {**self._monitors, **monitors}
+        everyone = dict(self._monitors)
+        batch.saves = time.monotonic() - self._saved_s >= _SAVE_EVERY_S
         loop = asyncio.get_running_loop()
         with metrics.STEP_SECONDS.labels("absorb").time():
             await loop.run_in_executor(self._thread, self._absorb_in_thread, batch, monitors)
+            if batch.saves:
+                await loop.run_in_executor(self._thread, self._take_changes, batch, everyone)
+                self._saved_s = time.monotonic()
         return batch
 
     def _absorb_in_thread(self, batch: _Batch, monitors: dict[int, PartitionMonitor]) -> None:
@@ -249,12 +257,16 @@ class MonitorService:
             if alerts:
                 batch.alerts += alerts
                 batch.closing.append(message.timestamp)
+        batch.saves = batch.saves or bool(batch.alerts or batch.dead)  # so that neither is written a second time
         for number, monitor in monitors.items():
-            if batch.saves:
-                changes = monitor.changes()
-                batch.changes += [(number, key, value) for key, value in changes.entities]
-                batch.clocks += [(number, key, value) for key, value in changes.clock]
             _count(number, monitor)
+
+    @staticmethod
+    def _take_changes(batch: _Batch, monitors: dict[int, PartitionMonitor]) -> None:
+        for number, monitor in sorted(monitors.items()):
+            changes = monitor.changes()
+            batch.changes += [(number, key, value) for key, value in changes.entities]
+            batch.clocks += [(number, key, value) for key, value in changes.clock]
 
     def _look_for_a_hole(self, partition: int, last: int, offset: int) -> None:
         """Say so where records were passed over: the offsets of this topic have no holes while it holds them."""

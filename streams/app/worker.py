@@ -132,6 +132,7 @@ class Worker:
                 await self._follow(stack, self._settings.topics.mentions, self._monitor)
                 apps.append(self._monitor.app)
                 self._in_background(stack, self._monitor.look_for_ever())
+                self._in_background(stack, self._monitor.save_for_ever())
                 self._deliver_to(stack, receivers, sender)
             if stage is not None:
                 reader = await self._reader(stack, self._settings.topics.messages, f"{self._prefix}-scorer")
