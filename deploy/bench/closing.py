@@ -1,4 +1,4 @@
-"""How far the monitor's watermarks are behind the clock: how long a minute that is over waits to be closed.
+"""How long a minute that is over and has waited for late messages still waits to be closed.
 
 An alert is raised when its minute closes. The log of mentions alone decides when that is, so it is read off the log
 afterwards, with Kafka's time of each record as the clock; nothing of the worker is trusted for it.
@@ -12,69 +12,75 @@ from typing import NamedTuple
 from deploy.bench.figures import Figure, percentile
 from deploy.bench.offer import Offered
 from streams.config import Settings
+from streams.monitor.bins import BIN_MS
 from streams.monitor.clock import observe, watched_watermark
 from streams.monitor.state import ClockState
 from streams.records import LogEntry, decode_mention
 from streams.replay.log import read_topic
 
 
-class Behind(NamedTuple):
-    """How far the watermarks are behind when a record of the log was written; in milliseconds."""
+class Closing(NamedTuple):
+    """One minute of one partition that was closed."""
 
-    at_ms: int
-    """When, by Kafka's clock."""
-    watched_ms: int
-    """That of watched companies."""
-    all_ms: int
-    """That of all."""
+    due_ms: int
+    """When it could have been at the earliest: its end, and the allowed lateness, by the clock."""
+    waited_ms: int
+    """From then until it was."""
+    watched: bool
+    """For watched companies; else for all."""
 
 
-def behind(log: Iterable[tuple[int, int, LogEntry]], *, lateness_ms: int) -> list[Behind]:
-    """Follow the watermarks of a log.
+def closings(log: Iterable[tuple[int, int, LogEntry]], *, lateness_ms: int) -> list[Closing]:
+    """Follow the watermarks of a live log, whose event times are those of the clock.
 
     Args:
         log: (partition, time in milliseconds, record), in the order of each partition.
-        lateness_ms: the monitor's allowed lateness, which is part of how far they are behind.
+        lateness_ms: the monitor's allowed lateness.
     """
     clocks: dict[int, ClockState] = {}
+    closed: dict[tuple[int, bool], int] = {}
     found = []
     for partition, at_ms, record in log:
         state = clocks.setdefault(partition, ClockState())
-        mark_ms = observe(state, record, lateness_ms=lateness_ms)
-        watched_ms = watched_watermark(state)
-        if mark_ms is not None and watched_ms is not None:
-            found.append(Behind(at_ms, at_ms - watched_ms, at_ms - mark_ms))
+        observe(state, record, lateness_ms=lateness_ms)
+        for watched, mark_ms in ((False, state.watermark_ms), (True, watched_watermark(state))):
+            if mark_ms is None:
+                continue
+            minute = mark_ms // BIN_MS
+            before = closed.setdefault((partition, watched), minute)
+            for number in range(before + 1, minute + 1):
+                due_ms = number * BIN_MS + lateness_ms
+                found.append(Closing(due_ms, at_ms - due_ms, watched))
+            closed[partition, watched] = max(before, minute)
     return found
 
 
-def read_behind(settings: Settings) -> list[Behind]:
+def read_closings(settings: Settings) -> list[Closing]:
     """The same for the mentions on Kafka. Raises SquallError if the topic cannot be read."""
     log = (
         (record.partition, record.timestamp, decode_mention(record.value))
         for record in read_topic(settings, settings.topics.mentions)
     )
-    return behind(log, lateness_ms=settings.monitor.allowed_lateness_s * 1000)
+    return closings(log, lateness_ms=settings.monitor.allowed_lateness_s * 1000)
 
 
-def closing_figures(found: Sequence[Behind], stretches: Sequence[tuple[str, Offered]]) -> list[Figure]:
-    """Return the 99th percentile of each stretch, watched companies first, against the first stretch."""
+def closing_figures(found: Sequence[Closing], stretches: Sequence[tuple[str, Offered]]) -> list[Figure]:
+    """Return how long minutes waited that were due in each stretch: the longest, watched companies first."""
     figures = []
-    for who, field in (("watched", "watched_ms"), ("all", "all_ms")):
-        calm = 0.0
+    for watched, who in ((True, "watched"), (False, "all")):
         for name, stretch in stretches:
-            values = [getattr(one, field) for one in found if stretch.began_ms <= one.at_ms < stretch.ended_ms]
-            if not values:
-                continue
-            value = percentile(values, 99) / 1000
-            first, calm = not calm, calm or max(value, 1e-3)
-            figures.append(
-                Figure(
-                    name=f"{who}, {name}: watermark behind the clock, p99",
-                    value=round(value, 1),
-                    unit="s",
-                    against="" if first else f"before {calm:.1f}",
-                    ratio=None if first else value / calm,
-                    note=f"p50 {percentile(values, 50) / 1000:.1f} s",
+            values = [
+                one.waited_ms / 1000
+                for one in found
+                if one.watched is watched and stretch.began_ms <= one.due_ms < stretch.ended_ms
+            ]
+            if values:
+                figures.append(
+                    Figure(
+                        name=f"{who}, {name}: a minute waits to be closed, longest",
+                        value=round(max(values), 1),
+                        unit="s",
+                        note=f"p50 {percentile(values, 50):.1f} s, of {len(values)} minutes and partitions",
+                    )
                 )
-            )
     return figures

@@ -9,8 +9,8 @@ What is measured, and how:
   the same machine: broker, publisher, worker and this bench share the cores.
 - **Delay.** From a message's arrival at Kafka to its mention's, both by Kafka's clock; by the stretch in which the
   message arrived; watched companies apart.
-- **Watermarks.** An alert is raised when its minute closes: how far the watermark of watched companies and that of all
-  are behind the clock, the allowed lateness included (`deploy.bench.closing`).
+- **Closing.** An alert is raised when its minute closes: how long minutes wait for that beyond the allowed lateness,
+  those of watched companies apart (`deploy.bench.closing`).
 - **Recovered** is when the last message that took longer than a second arrived as a mention, counted from the end of
   the burst.
 - **Accounts.** Every message's fate is known beforehand (`deploy.bench.mixed_feed`), and all are looked for on the
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from deploy.bench.accounts import account, read_mentions
-from deploy.bench.closing import read_behind
+from deploy.bench.closing import read_closings
 from deploy.bench.feed import everyday_companies
 from deploy.bench.figures import Figure
 from deploy.bench.load_outcome import Delayed, LoadRun, load_figures
@@ -139,7 +139,7 @@ def _burst(current: Settings, plan: Plan, rate: float, note: Note, worker: Seque
             delays=_delays(one.settings),
             accounts=account(one.settings, feed, first, after),
             topic=one.settings.topics.messages,
-            behind=read_behind(one.settings),
+            closings=read_closings(one.settings),
         )
 
 

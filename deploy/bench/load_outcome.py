@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from deploy.bench.accounts import Accounts
-from deploy.bench.closing import Behind, closing_figures
+from deploy.bench.closing import Closing, closing_figures
 from deploy.bench.figures import Figure, percentile
 from deploy.bench.offer import Offered
 from deploy.bench.sampling import Sample
@@ -37,7 +37,7 @@ class LoadRun:
         delays: of all mentions.
         accounts: of all messages.
         topic: name of the messages topic.
-        behind: how far the watermarks were behind.
+        closings: of minutes, by the log.
     """
 
     rate_per_s: float
@@ -46,7 +46,7 @@ class LoadRun:
     delays: Sequence[Delayed]
     accounts: Accounts
     topic: str
-    behind: Sequence[Behind] = ()
+    closings: Sequence[Closing] = ()
 
 
 def load_figures(found: LoadRun) -> list[Figure]:
@@ -66,7 +66,7 @@ def load_figures(found: LoadRun) -> list[Figure]:
     ]
     figures += _lag_figures(found)
     figures += _delay_figures(found)
-    figures += closing_figures(found.behind, list(zip(_STRETCHES, found.stretches, strict=True)))
+    figures += closing_figures(found.closings, list(zip(_STRETCHES, found.stretches, strict=True)))
     figures += _memory_figures(found, before.began_ms / 1000)
     figures += _account_figures(found)
     return figures

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.bench.accounts import Accounts
-from deploy.bench.closing import behind, closing_figures
+from deploy.bench.closing import closing_figures, closings
 from deploy.bench.feed import SURGE_MESSAGES, everyday_companies
 from deploy.bench.load_outcome import Delayed, LoadRun, load_figures
 from deploy.bench.mixed_feed import Habits, MixedFeed, fate_of, fates
@@ -171,23 +171,35 @@ def test_a_tiny_burst_is_accounted_for_to_the_last_message(
     assert figures["mentions marked degraded"]["note"].endswith("of watched companies 0")
 
 
-def test_the_watermarks_are_followed_by_the_log_and_that_of_watched_companies_apart() -> None:
+def test_the_closing_of_minutes_is_read_off_the_log_and_that_of_watched_companies_apart() -> None:
     start_ms = round(NOW.timestamp() * 1000)
+
+    def step(partition: int, minutes: float) -> Progress:
+        return Progress(partition=partition, partitions=2, event_time=NOW + timedelta(minutes=minutes), idle=False)
+
     log = [
-        (0, start_ms, Progress(partition=0, partitions=2, event_time=NOW, idle=False)),
-        (0, start_ms, Progress(partition=1, partitions=2, event_time=NOW, idle=False)),
-        (0, start_ms + 60_000, Progress(partition=0, partitions=2, event_time=NOW + timedelta(minutes=1), idle=False)),
-        (0, start_ms + 60_000, AheadProgress(partition=1, event_time=NOW + timedelta(minutes=1))),
-        (0, start_ms + 90_000, Progress(partition=1, partitions=2, event_time=NOW, idle=False)),
+        (0, start_ms, step(0, 0)),
+        (0, start_ms, step(1, 0)),
+        (0, start_ms + 90_000, step(0, 1.5)),
+        (0, start_ms + 95_000, AheadProgress(partition=1, event_time=NOW + timedelta(minutes=1.5))),
+        (0, start_ms + 200_000, step(1, 2)),
+        (0, start_ms + 201_000, step(0, 2.6)),
+        (0, start_ms + 202_000, step(1, 2.6)),
     ]
-    found = behind(log, lateness_ms=30_000)
-    assert [(one.watched_ms, one.all_ms) for one in found] == [
-        (30_000, 30_000),
-        (90_000, 90_000),
-        (30_000, 90_000),
-        (60_000, 120_000),
+    found = closings(log, lateness_ms=30_000)
+    assert [(one.due_ms - start_ms, one.waited_ms) for one in found if one.watched] == [
+        (30_000, 65_000),
+        (90_000, 5_000),
+        (150_000, 52_000),
     ]
-    calm, burst = Offered(0, 1, start_ms, start_ms + 1, 0.0), Offered(1, 2, start_ms + 1, start_ms + 100_000, 0.0)
+    assert [(one.due_ms - start_ms, one.waited_ms) for one in found if not one.watched] == [
+        (30_000, 170_000),
+        (90_000, 110_000),
+        (150_000, 52_000),
+    ]
+    calm = Offered(0, 1, start_ms, start_ms + 100_000, 0.0)
+    burst = Offered(1, 2, start_ms + 100_000, start_ms + 200_000, 0.0)
     figures = {figure.name: figure for figure in closing_figures(found, [("before", calm), ("during", burst)])}
-    assert figures["watched, during: watermark behind the clock, p99"].ratio == pytest.approx(3.0)
-    assert figures["all, during: watermark behind the clock, p99"].value == 120.0
+    assert figures["watched, before: a minute waits to be closed, longest"].value == 65.0
+    assert figures["all, before: a minute waits to be closed, longest"].value == 170.0
+    assert figures["watched, during: a minute waits to be closed, longest"].value == 52.0
