@@ -94,6 +94,8 @@ def lived(squalls: Installation) -> Iterator[list[Decision]]:
         scorer.wait_ready()
         rules = squalls.squall("operator", "rules", "use", str(squalls.folder / "rules.yaml"))
         assert rules.returncode == 0, rules.stderr
+        silenced = squalls.squall("operator", "silences", "list", protocol="SSL")
+        assert silenced.returncode == 0, silenced.stderr
         listed = squalls.squall("operator", "dead-letters", "list", protocol="SSL")
         assert listed.returncode == 0, listed.stderr
         replay = ("replay", "kafka:", "--as-scored", "--check", "--rules", str(squalls.folder / "rules.yaml"))
