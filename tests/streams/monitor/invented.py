@@ -150,3 +150,13 @@ def as_bytes(alerts: Iterable[Alert]) -> list[bytes]:
 def rescored(original: Mention, later: timedelta) -> Mention:
     """The same message scored once more, as after a crash of the scorer."""
     return msgspec.structs.replace(original, scored_at=original.scored_at + later)
+
+
+def save(store: dict[str, bytes], watching: PartitionMonitor) -> None:
+    """Keep what a monitor would have saved now."""
+    changes = watching.changes()
+    for key, value in (*changes.entities, *changes.clock):
+        if value is None:
+            store.pop(key, None)
+        else:
+            store[key] = value

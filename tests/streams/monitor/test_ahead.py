@@ -18,7 +18,7 @@ from streams.monitor.rule_files import parse_rules
 from streams.monitor.state import ClockState
 from streams.records import AheadProgress, Alert, LogEntry, Mention, Progress, encode
 from streams.replay.core import time_alone
-from tests.streams.monitor.invented import START, incident
+from tests.streams.monitor.invented import START, incident, save
 from tests.streams.monitor.invented import mention as invent
 
 OPTIONS = MonitorOptions()
@@ -60,10 +60,7 @@ def taken_ahead(mentions: Sequence[Mention], dice: random.Random) -> list[Mentio
 @settings(deadline=None, max_examples=8)
 @given(st.integers(0, 10_000))
 def test_what_is_taken_ahead_makes_nothing_late_and_changes_no_alert(seed: int) -> None:
-    mentions = [
-        msgspec.structs.replace(one, origin=msgspec.structs.replace(one.origin, partition=0))
-        for one in sorted(incident(random.Random(3)), key=lambda one: one.published_at)
-    ]
+    mentions = on_one_partition()
     alerts, late = watch(in_turn(mentions))
     assert any(alert.state == "firing" for alert in alerts)
     assert late == 0
@@ -158,12 +155,7 @@ def test_a_monitor_that_is_restored_at_any_point_goes_on_with_both_clocks(seed: 
         monitor.restore(store.items())
         for offset in range(max(0, first - 50), cut):  # some are read a second time
             found += map(encode, monitor.absorb(log[offset], offset))
-        changes = monitor.changes()
-        for key, value in (*changes.entities, *changes.clock):
-            if value is None:
-                store.pop(key, None)
-            else:
-                store[key] = value
+        save(store, monitor)
         first = cut
     assert found == wanted
 
@@ -211,12 +203,7 @@ def closings(log: Sequence[LogEntry], cuts: Sequence[int] = ()) -> tuple[Closing
             monitor.absorb(log[offset], offset)
         open_bins = monitor.open_bins
         assert open_bins == sum(len(state.open) for state in monitor.entities.values())
-        changes = monitor.changes()
-        for key, value in (*changes.entities, *changes.clock):
-            if value is None:
-                store.pop(key, None)
-            else:
-                store[key] = value
+        save(store, monitor)
         first = cut
     return found, open_bins
 

@@ -17,7 +17,7 @@ from streams.monitor.model_states import Arrival
 from streams.monitor.partition import PartitionMonitor
 from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, Mention, ModelVersion, encode
-from tests.streams.monitor.invented import START, Record, as_bytes, ended, heard, in_order, mention, monitor
+from tests.streams.monitor.invented import START, Record, as_bytes, ended, heard, in_order, mention, monitor, save
 from tests.streams.monitor.test_order import PARTITIONS, disturbed
 
 OLD, NEW = ModelVersion(name="champion", version="1"), ModelVersion(name="champion", version="2")
@@ -369,12 +369,7 @@ def test_saved_and_restored_at_any_point_the_alerts_are_the_same_bytes(seed: int
     for offset, record in enumerate(log):
         found += [encode(alert) for alert in watching.absorb(record, offset)]
         if rng.random() < 0.02:
-            changes = watching.changes()
-            for key, value in [*changes.entities, *changes.clock]:
-                if value is None:
-                    del store[key]
-                else:
-                    store[key] = value
+            save(store, watching)
             watching = monitor(rules)
             watching.restore(store.items())
     assert found == expected

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streams.monitor.rule_files import parse_rules
 from streams.records import Alert, ModelVersion, decode_alert, encode
-from tests.streams.monitor.invented import START, Record, ended, heard, mention, monitor
+from tests.streams.monitor.invented import START, Record, ended, heard, mention, monitor, save
 
 OLD, NEW = ModelVersion(name="champion", version="1"), ModelVersion(name="champion", version="2")
 QUIET = """
@@ -78,12 +78,7 @@ def test_a_slow_promotion_saved_and_restored_at_any_point_leaves_the_same_state_
     for offset, own in enumerate(log):
         found += [encode(alert) for alert in watching.absorb(own, offset)]
         if rng.random() < 0.05:
-            changes = watching.changes()
-            for key, value in [*changes.entities, *changes.clock]:
-                if value is None:
-                    del store[key]
-                else:
-                    store[key] = value
+            save(store, watching)
             watching = monitor(rules)
             watching.restore(store.items())
     assert found == expected
